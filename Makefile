@@ -1,0 +1,38 @@
+# Two commands matter: `make serve` runs the product from a fresh clone, `make test` tests it.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: help serve test check format soak clean
+
+help: ## what can be done here
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mbaas needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+serve: $(STAMP) ## run the demo app of mbaas.toml: PostgreSQL, schema, server
+	@$(BIN)/mbaas serve
+
+test: check ## lint, types, layers and every test
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: $(STAMP) ## format, lint, types, imports
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: $(STAMP) ## let ruff write the format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+soak: $(STAMP) ## the same tests with more seeds and rounds
+	@MBAAS_SOAK=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+clean: ## remove what was made here, data included
+	rm -rf $(VENV) .mbaas .mypy_cache .ruff_cache build dist

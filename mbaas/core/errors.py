@@ -1,0 +1,158 @@
+"""One tree of everything we raise on purpose. HTTP and the wire's own codes are decided elsewhere, at the edge.
+
+A message says what was wrong with which input; a hint says what to do. Both are for the caller, so neither holds SQL,
+paths, hosts or data of rows the caller may not read.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class MbaasError(Exception):
+    """Base of everything we raise on purpose."""
+
+    code: ClassVar[str] = "internal"  # public and stable; a retired code is never used again
+
+    def __init__(self, message: str, *, hint: str | None = None, details: Any = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details = details
+
+
+class ConfigError(MbaasError):
+    """The configuration cannot be used. Names file, line and key, and how to mend it."""
+
+    code = "config_invalid"
+
+
+class MigrationError(MbaasError):
+    """The schema could not be planned or applied."""
+
+    code = "migration_failed"
+
+
+class DestructiveChange(MigrationError):
+    """The plan would lose data and was not allowed to."""
+
+    code = "migration_destructive"
+
+
+class QueryError(MbaasError):
+    """The request cannot be understood."""
+
+    code = "query_invalid"
+
+
+class UnknownField(QueryError):
+    code = "query_unknown_field"
+
+
+class UnknownCollection(MbaasError):
+    """No collection of that name is exposed."""
+
+    code = "collection_unknown"
+
+
+class InvalidValue(QueryError):
+    """A value does not fit its type, range or constraint."""
+
+    code = "value_invalid"
+
+
+class BodyInvalid(QueryError):
+    """The body is not what the route takes."""
+
+    code = "body_invalid"
+
+
+class Unauthenticated(MbaasError):
+    """No key or token, or one that does not hold."""
+
+    code = "unauthenticated"
+
+
+class TokenInvalid(Unauthenticated):
+    code = "token_invalid"
+
+
+class TokenExpired(Unauthenticated):
+    code = "token_expired"
+
+
+class Forbidden(MbaasError):
+    """The caller is known and may not do this."""
+
+    code = "forbidden"
+
+
+class RuleRefused(Forbidden):
+    """A row or field rule does not hold for what the caller wanted to write."""
+
+    code = "rule_refused"
+
+
+class NotFound(MbaasError):
+    """There is no such thing, or none that the caller may see."""
+
+    code = "not_found"
+
+
+class Conflict(MbaasError):
+    """What is there already stands against it."""
+
+    code = "conflict"
+
+
+class TooLarge(MbaasError):
+    """Beyond a size, depth or count limit."""
+
+    code = "too_large"
+
+
+class RateLimited(MbaasError):
+    """Too many requests. ``retry_after_s``: seconds until the next may pass."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, retry_after_s: int, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(MbaasError):
+    """The database or another part we need does not answer now; the same request may pass later."""
+
+    code = "unavailable"
+    retry_after_s = 1
+
+
+class Timeout(MbaasError):
+    """It took longer than allowed and was cancelled."""
+
+    code = "timeout"
+
+
+class DatabaseError(MbaasError):
+    """PostgreSQL refused a statement.
+
+    sqlstate: five characters (PostgreSQL appendix A). The classes that callers tell apart are its subclasses.
+    """
+
+    code = "database_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        sqlstate: str,
+        details: str | None = None,
+        hint: str | None = None,
+        table: str | None = None,
+        constraint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, details=details)
+        self.sqlstate = sqlstate
+        self.table = table
+        self.constraint = constraint

@@ -1,0 +1,179 @@
+"""What exists: collections, their fields, the relations between them and the functions that may be called.
+
+Plain values, made from ``mbaas.toml`` or read from a database; two of them can be compared. Rules are kept as the text
+their author wrote; ``core.rules`` gives them meaning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from mbaas.core.schema.types import FieldType
+
+OnDelete: TypeAlias = Literal["no action", "restrict", "cascade", "set null", "set default"]
+Operation: TypeAlias = Literal["select", "insert", "update", "delete"]
+Volatility: TypeAlias = Literal["immutable", "stable", "volatile"]
+
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
+    """A foreign key. ``table`` is a collection's name, or ``auth.users``."""
+
+    table: str
+    columns: tuple[str, ...]
+    on_delete: OnDelete = "no action"
+
+
+class Field(msgspec.Struct, frozen=True, kw_only=True):
+    """One column of a collection.
+
+    default, generated: SQL expressions. minimum, maximum: inclusive, as literals. min_length, max_length: characters,
+    or elements of an array. read, write: the field's own rules. managed: filled by the server; a caller's value is
+    dropped unless it holds the service key.
+    """
+
+    name: str
+    type: FieldType
+    required: bool = False
+    unique: bool = False
+    default: str | None = None
+    identity: bool = False
+    generated: str | None = None
+    minimum: str | None = None
+    maximum: str | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    pattern: str | None = None
+    values: tuple[str, ...] = ()
+    references: Reference | None = None
+    hidden: bool = False
+    read: str | None = None
+    write: str | None = None
+    managed: bool = False
+    renamed_from: str | None = None
+    description: str | None = None
+
+
+class ForeignKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A named foreign key of a collection, over one or more columns."""
+
+    name: str
+    columns: tuple[str, ...]
+    reference: Reference
+
+
+class IndexField(msgspec.Struct, frozen=True):
+    name: str
+    descending: bool = False
+
+
+class Index(msgspec.Struct, frozen=True, kw_only=True):
+    """``where``: SQL, for a partial index. ``method``: btree, hash, gin, gist, brin."""
+
+    name: str
+    fields: tuple[IndexField, ...]
+    unique: bool = False
+    method: str = "btree"
+    where: str | None = None
+
+
+class Check(msgspec.Struct, frozen=True):
+    """A table constraint beyond one field's own. ``expression``: boolean SQL over the row."""
+
+    name: str
+    expression: str
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may do what with which rows, as written. ``None``: nobody but the service key."""
+
+    select: str | None = None
+    insert: str | None = None
+    update: str | None = None
+    delete: str | None = None
+
+    def of(self, operation: Operation) -> str | None:
+        return getattr(self, operation)  # type: ignore[no-any-return]
+
+
+class Collection(msgspec.Struct, frozen=True, kw_only=True):
+    """A PostgreSQL table of schema ``public`` and how it is served. ``key``: primary key columns, in order."""
+
+    name: str
+    fields: tuple[Field, ...]
+    key: tuple[str, ...]
+    rules: Rules = Rules()
+    indexes: tuple[Index, ...] = ()
+    checks: tuple[Check, ...] = ()
+    realtime: bool = False
+    sync: bool = False
+    audit: bool = False
+    renamed_from: str | None = None
+    description: str | None = None
+
+    def field(self, name: str) -> Field | None:
+        return next((field for field in self.fields if field.name == name), None)
+
+    @property
+    def foreign_keys(self) -> tuple[ForeignKey, ...]:
+        """Every foreign key, named as PostgreSQL would name it: ``posts_author_fkey``."""
+        return tuple(
+            ForeignKey(name=f"{self.name}_{field.name}_fkey", columns=(field.name,), reference=field.references)
+            for field in self.fields
+            if field.references is not None
+        )
+
+    @property
+    def unique_sets(self) -> tuple[tuple[str, ...], ...]:
+        """Column sets that hold at most one row per value: the key, unique fields, full unique indexes."""
+        single = tuple((field.name,) for field in self.fields if field.unique)
+        indexed = tuple(
+            tuple(column.name for column in index.fields)
+            for index in self.indexes
+            if index.unique and index.where is None
+        )
+        return (self.key, *single, *indexed)
+
+
+class Argument(msgspec.Struct, frozen=True, kw_only=True):
+    """One argument of a SQL function. ``type`` as PostgreSQL spells it; ``mode``: in, inout, variadic."""
+
+    name: str
+    type: str
+    optional: bool = False
+    variadic: bool = False
+
+
+class Function(msgspec.Struct, frozen=True, kw_only=True):
+    """A SQL function behind ``/rest/v1/rpc``.
+
+    returns: PostgreSQL's spelling; ``void`` for none. returns_set: an array of rows on the wire. collection: set when
+    the result is a row of that collection. composite: the result has columns (``columns`` names them for a table type).
+    execute: roles that may call it. source: the SQL that creates it.
+    """
+
+    name: str
+    arguments: tuple[Argument, ...] = ()
+    returns: str = "void"
+    returns_set: bool = False
+    collection: str | None = None
+    composite: bool = False
+    columns: tuple[tuple[str, str], ...] = ()
+    volatility: Volatility = "volatile"
+    execute: tuple[str, ...] = ()
+
+
+class Catalog(msgspec.Struct, frozen=True, kw_only=True):
+    """One snapshot of everything that exists. ``version`` differs when anything in it differs."""
+
+    collections: dict[str, Collection] = {}
+    functions: tuple[Function, ...] = ()
+
+    def collection(self, name: str) -> Collection | None:
+        return self.collections.get(name)
+
+    @property
+    def version(self) -> str:
+        return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:16]

@@ -1,0 +1,52 @@
+"""One real PostgreSQL a run, one database a test."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from mbaas.adapters.postgres.database import Database
+from mbaas.adapters.postgres.embedded import EmbeddedPostgres
+
+SOAK = bool(os.environ.get("MBAAS_SOAK"))
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[EmbeddedPostgres]:
+    """A throw-away cluster, without fsync: tests of durability start their own."""
+    with tempfile.TemporaryDirectory(prefix="mbaas-test-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        loop = asyncio.new_event_loop()
+        server = EmbeddedPostgres(Path(name) / "pg", settings={"fsync": "off", "max_connections": "200"})
+        loop.run_until_complete(server.start())
+        yield server
+        loop.run_until_complete(server.stop())
+        loop.close()
+
+
+@pytest.fixture
+async def database_url(cluster: EmbeddedPostgres) -> AsyncIterator[str]:
+    """The URL of an empty database of this test's own."""
+    name = f"t{os.getpid()}_{next(_numbers)}"
+    admin = await asyncpg.connect(cluster.url("postgres"))
+    await admin.execute(f"create database {name}")
+    yield cluster.url(name)
+    await admin.execute(f"drop database {name} with (force)")
+    await admin.close()
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A connection to this test's own database."""
+    opened = Database(database_url, connections=2)
+    await opened.open()
+    yield opened
+    await opened.close()
