@@ -1,0 +1,1 @@
+"""``mbaas.toml`` and the environment become one frozen ``Config``."""

@@ -1,0 +1,146 @@
+"""Every setting with its default. Sizes in bytes, times in seconds; a ``None`` is explained where it stands.
+
+The docs' reference of settings is checked against these structs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from mbaas.core.schema.catalog import Catalog
+
+
+class AppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[app]``: who this backend is for.
+
+    site_url: where links in mails lead by default. redirect_urls: further allowed targets; ``*`` stands for anything
+    but ``.`` and ``/``, ``**`` for anything.
+    """
+
+    name: str = "mbaas"
+    site_url: str = "http://localhost:3000"
+    redirect_urls: tuple[str, ...] = ()
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[server]``: the HTTP edge.
+
+    public_url: how clients reach us, for links and token issuers; ``None``: ``http://host:port``. trusted_proxies:
+    addresses or networks whose ``X-Forwarded-For`` is believed. cors_origins: exact origins, or ``*``. drain_s: how
+    long running requests may go on after SIGTERM.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    public_url: str | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ("*",)
+    drain_s: float = 30.0
+    docs: bool = True
+
+
+class RateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[limits.rate]``: token buckets, refilled per second, twice that in a burst. 0 switches one off."""
+
+    enabled: bool = True
+    per_ip: float = 200.0
+    per_user: float = 200.0
+    per_key: float = 5000.0
+    auth_per_ip: float = 10.0
+
+
+class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[limits]``: what one request may cost.
+
+    max_rows: the longest list, whatever ``limit`` says. filter_terms, filter_depth, embed_depth: of one query.
+    """
+
+    max_body: int = 1_048_576
+    max_url: int = 32_768
+    json_depth: int = 32
+    max_rows: int = 1000
+    filter_terms: int = 100
+    filter_depth: int = 8
+    embed_depth: int = 6
+    body_timeout_s: float = 15.0
+    request_timeout_s: float = 30.0
+    rate: RateSettings = RateSettings()
+
+
+class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[database]``. url: a PostgreSQL 15 or newer; ``None``: we start our own in the data directory.
+
+    acquire_timeout_s: how long a request waits for a free connection. *_statement_timeout_s: per role.
+    """
+
+    url: str | None = None
+    connections: int = 8
+    acquire_timeout_s: float = 2.0
+    anon_statement_timeout_s: float = 3.0
+    authenticated_statement_timeout_s: float = 8.0
+    service_statement_timeout_s: float = 60.0
+
+
+class MailSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[mail]``. host: the SMTP server; ``None``: mails are written to the data directory's ``mail/`` for a developer."""
+
+    host: str | None = None
+    port: int = 587
+    username: str | None = None
+    password: str | None = None
+    starttls: bool = True
+    sender: str = "mbaas <no-reply@localhost>"
+
+
+class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[auth]``: sign-up, sign-in, tokens.
+
+    autoconfirm: an address needs no confirmation. reuse_interval_s: how long the previous refresh token still answers
+    with the current one. otp_length: digits. max_frequency_s: the pause between two mails to one address.
+    """
+
+    autoconfirm: bool = False
+    disable_signup: bool = False
+    anonymous: bool = False
+    password_min_length: int = 8
+    access_token_lifetime_s: int = 3600
+    reuse_interval_s: int = 10
+    otp_length: int = 6
+    otp_lifetime_s: int = 3600
+    max_frequency_s: int = 60
+
+
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[log]``. format ``auto``: for people on a terminal, JSON elsewhere."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "console", "json"] = "auto"
+    requests: bool = True
+
+
+class PluginSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[plugins]``. directory: relative to ``mbaas.toml``. disabled: names that are not loaded."""
+
+    directory: str = "plugins"
+    disabled: tuple[str, ...] = ()
+    timeout_s: float = 5.0
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything ``mbaas.toml`` and the environment say. root: the folder of ``mbaas.toml``; data: ``.mbaas`` in it."""
+
+    root: Path
+    data: Path
+    catalog: Catalog
+    functions_sql: dict[str, str] = {}
+    app: AppSettings = AppSettings()
+    server: ServerSettings = ServerSettings()
+    limits: LimitSettings = LimitSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    mail: MailSettings = MailSettings()
+    auth: AuthSettings = AuthSettings()
+    log: LogSettings = LogSettings()
+    plugins: PluginSettings = PluginSettings()
