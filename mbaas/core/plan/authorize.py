@@ -180,7 +180,7 @@ class _Caller:
 
     def shown(self, collection: Collection, answer: Answer) -> Expr:
         """What goes out must be readable as well."""
-        return TRUE if answer.rows is None and not answer.key else self.row(collection, "select")
+        return TRUE if answer.rows is None else self.row(collection, "select")
 
     def fields(self, collection: Collection, named: tuple[str, ...]) -> Expr:
         return TRUE if self.bypasses else all_of(*(self.rules.write(collection.name, name) for name in named))

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from mbaas.core.expr.types import Claim, Expr
 from mbaas.core.schema.catalog import Catalog, Collection, Field, Function
 from mbaas.core.schema.types import SCALARS
 
@@ -78,6 +79,14 @@ class Names:
             name: _typed(field for field in collection.fields if not field.hidden)
             for name, collection in catalog.collections.items()
         }
+        self._defaults: dict[str, dict[str, Expr]] = {
+            name: {field.name: Claim("uid") for field in collection.fields if field.default == "auth.uid()"}
+            for name, collection in catalog.collections.items()
+        }
+
+    def defaults(self, collection: str) -> dict[str, Expr]:
+        """The defaults that ask who the caller is."""
+        return self._defaults[collection]
 
     def collection(self, name: str) -> Collection | None:
         return self.catalog.collections.get(name)

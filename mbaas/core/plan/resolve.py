@@ -43,7 +43,7 @@ from mbaas.core.query.types import (
     Star,
     Window,
 )
-from mbaas.core.schema.catalog import Collection
+from mbaas.core.schema.catalog import Collection, Field
 
 
 class Resolver:
@@ -64,16 +64,32 @@ class Resolver:
     def columns(self, collection: str) -> dict[str, ColumnType]:
         return self.names.columns(collection, privileged=self.privileged)
 
-    def where(self, collection: str, parts: ReadParts) -> Expr:
+    def owner(self, collection: Collection) -> Owner:
+        return Owner(collection.name, self.columns(collection.name))
+
+    def writes(self, field: Field) -> bool:
+        """Whether a caller's value is taken at all. Without the service key what the server fills is dropped."""
+        return self.privileged or not (field.managed or field.generated is not None)
+
+    def fixes(self, collection: Collection, field: Field) -> bool:
+        """Whether it stays as it was made: a key that the server hands out."""
+        handed_out = field.default is not None or field.identity
+        return not self.privileged and field.name in collection.key and handed_out
+
+    def where(self, collection: Collection, parts: ReadParts) -> Expr:
         """The filters of the collection itself, for a write: no embed can be tested in them."""
-        owner = Owner(collection, self.columns(collection))
+        owner = self.owner(collection)
         return all_of(*(_filter(one, owner, {}) for path, one in parts.filters if not path))
 
-    def read(self, collection: Collection, parts: ReadParts, *, filtered: bool = True) -> ReadPlan:
-        """filtered: with the collection's own filters; a write has used them up."""
-        own = parts.filters if filtered else tuple(pair for pair in parts.filters if pair[0])
-        said = _Said(own, parts.order, parts.windows)
-        return self._level(collection, Owner(collection.name, self.columns(collection.name)), parts.select, said)
+    def read(self, collection: Collection, parts: ReadParts) -> ReadPlan:
+        said = _Said(parts.filters, parts.order, parts.windows)
+        return self._level(collection, self.owner(collection), parts.select, said)
+
+    def returned(self, collection: Collection, parts: ReadParts) -> ReadPlan:
+        """The rows a write gives back: all of them, whatever the filters that picked them."""
+        said = _Said(tuple(pair for pair in parts.filters if pair[0]), parts.order, parts.windows)
+        plan = self._level(collection, self.owner(collection), parts.select, said)
+        return msgspec.structs.replace(plan, limit=parts.windows.get((), _WINDOW).limit)
 
     def read_result(self, name: str, columns: Mapping[str, ColumnType], parts: ReadParts) -> ReadPlan:
         """Rows of a function's result that are no collection's."""
@@ -127,7 +143,9 @@ class Resolver:
         self._check_shown(relation)
         alias = f"e{next(self._numbers)}"
         child = self.collection(relation.target)
-        plan = self._level(child, Owner(child.name, self.columns(child.name)), item.items, said)
+        plan = self._level(child, self.owner(child), item.items, said)
+        if not relation.many:
+            plan = msgspec.structs.replace(plan, order=(), limit=1, offset=0)
         if item.spread and plan.grouped:
             raise Unsupported("aggregates inside a spread")
         return Embed(alias=alias, relation=relation, plan=plan, inner=item.inner)

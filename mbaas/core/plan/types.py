@@ -105,12 +105,12 @@ class ReadPlan(msgspec.Struct, frozen=True, kw_only=True):
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What goes out besides doing it.
 
-    rows: the representation, ``None``: none. key: the key of the first row, for ``Location``. singular: exactly one row
+    rows: the representation, ``None``: none. location: ``rows`` are keys, for that header. singular: exactly one row
     or nothing happens. max_affected: more rows and nothing happens. total: of a read, rows regardless of the window.
     """
 
     rows: ReadPlan | None = None
-    key: bool = False
+    location: bool = False
     singular: bool = False
     stripped: bool = False
     max_affected: int | None = None
@@ -130,18 +130,22 @@ class ListPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InsertPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """payload: a JSON array of objects, as text. fields: those taken from it. missing_default: absent keys default."""
+    """payload: a JSON array of objects, as text. fields: those taken from it. missing_default: absent keys default.
+
+    defaults: of fields whose default asks who the caller is.
+    """
 
     collection: Collection
     payload: str
     fields: tuple[Field, ...]
     missing_default: bool = False
     conflict: Conflict | None = None
+    defaults: dict[str, Expr] = {}
     answer: Answer = Answer()
 
 
 class UpdatePlan(msgspec.Struct, frozen=True, kw_only=True):
-    """payload: one JSON object, as text. fixed: key fields it names, which must be as they are."""
+    """payload: one JSON object, as text. fields: those it changes. fixed: those it names that must be as they are."""
 
     collection: Collection
     payload: str

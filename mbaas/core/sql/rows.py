@@ -116,6 +116,28 @@ class Rows:
             safe = risky
         return concat(relation, f" {alias}"), _where(safe)
 
+    def target(self, rows: AuthorizedRows) -> Fragment:
+        """The WHERE clause that picks rows to write from a table aliased ``r0``: visible, and meeting the filters."""
+        visible = rows.visible
+        assert visible is not None, "a write has a collection"  # noqa: S101
+        masks = {} if visible.masks is None else {name: mask for name, mask in visible.masks if mask != TRUE}
+        plain = of(ROOT)
+
+        def column(column: Column) -> Fragment:
+            mask = masks.get(column.name)
+            found = plain(column)
+            return found if mask is None else concat("case when ", self.expr(mask, plain), " then ", found, " end")
+
+        rule = None if visible.rule == TRUE else self.expr(visible.rule, plain)
+        parts = [] if rule is None else [rule]
+        for condition in _conditions(rows.plan):
+            found = self.expr(condition, column)
+            if rule is not None and _may_raise(condition, rows):
+                # PostgreSQL may ask conditions in any order, the branches of a CASE only in this one.
+                found = concat("case when ", rule, " then ", found, " else false end")
+            parts.append(found)
+        return _where(parts)
+
     def _columns(self, rows: AuthorizedRows, alias: str) -> Callable[[Column], Fragment]:
         plain = of(alias)
         if not rows.plan.embeds:
