@@ -48,11 +48,32 @@ class QueryError(MbaasError):
 class UnknownField(QueryError):
     code = "query_unknown_field"
 
+    @classmethod
+    def of(cls, collection: str, field: str) -> UnknownField:
+        """In PostgreSQL's own words."""
+        return cls(f"column {collection}.{field} does not exist")
+
+
+class UnknownPayloadField(UnknownField):
+    """A body or its ``columns`` name a field that is not there."""
+
+    code = "payload_unknown_field"
+
+    @classmethod
+    def of(cls, collection: str, field: str) -> UnknownPayloadField:
+        return cls(f"Could not find the '{field}' column of '{collection}' in the schema cache")
+
 
 class UnknownCollection(MbaasError):
     """No collection of that name is exposed."""
 
     code = "collection_unknown"
+
+    @classmethod
+    def of(cls, name: str, perhaps: str | None = None, *, schema: str = "public") -> UnknownCollection:
+        """perhaps: a name so near to it that it may have been meant."""
+        hint = None if perhaps is None else f"Perhaps you meant the table '{schema}.{perhaps}'"
+        return cls(f"Could not find the table '{schema}.{name}' in the schema cache", hint=hint)
 
 
 class InvalidValue(QueryError):
