@@ -147,7 +147,7 @@ FUNCTIONS = (
     ),
     Function(
         name="post_titles",
-        arguments=(Argument(name="least", type="integer", optional=True),),
+        arguments=(Argument(name="minimum", type="integer", optional=True),),
         returns="record",
         returns_set=True,
         composite=True,
@@ -211,8 +211,8 @@ create function sum_list(variadic nums integer[]) returns bigint language sql im
     return (select sum(n) from unnest(nums) n);
 create function visible_posts() returns setof posts language sql stable as 'select * from posts order by title';
 create function first_post() returns posts language sql stable as 'select * from posts order by title limit 1';
-create function post_titles(least integer default 0) returns table (title text, views integer) language sql stable
-    as 'select title, views from posts p where p.views >= least order by 1';
+create function post_titles(minimum integer default 0) returns table (title text, views integer) language sql stable
+    as 'select title, views from posts p where p.views >= minimum order by 1';
 create function words() returns setof text language sql stable as 'select unnest(array[''a'', ''b'', ''c''])';
 create function bump(post uuid) returns void language sql as
     'update posts set views = views + 1 where id = bump.post';

@@ -110,21 +110,20 @@ def condition_expr(condition: Condition, owner: Owner) -> Expr:
 
 def _condition(condition: Condition, item: Expr, type: ColumnType) -> Expr:
     operator, value = condition.operator, condition.value
-    if condition.quantifier is not None:
-        return _quantified(operator, condition.quantifier, value if isinstance(value, tuple) else (value,), item, type)
-    if operator == "in":
-        return _in(item, type, value if isinstance(value, tuple) else (value,))
-    text = value if isinstance(value, str) else ",".join(value)
+    if isinstance(value, tuple):
+        if condition.quantifier is not None:
+            return _quantified(operator, condition.quantifier, value, item, type)
+        return _in(item, type, value)
     if operator == "is":
-        return is_expr(item, text)
+        return is_expr(item, value)
     if operator in _TYPED:
-        return Binary(_TYPED[operator], item, typed_value(text, type))
+        return Binary(_TYPED[operator], item, typed_value(value, type))
     if operator in _PATTERNS:
-        return Binary(_PATTERNS[operator], item, Value(_pattern(operator, text), "text"))
+        return Binary(_PATTERNS[operator], item, Value(_pattern(operator, value), "text"))
     if operator in _SEARCHES:
         wrap = type.name != "tsvector"
         parser = _SEARCHES[operator]
-        return TextSearch(item, parser, Value(text, "text"), condition.config, wrap)  # type: ignore[arg-type]
+        return TextSearch(item, parser, Value(value, "text"), condition.config, wrap)  # type: ignore[arg-type]
     raise Unsupported(f"there is no operator {operator}")
 
 
@@ -145,17 +144,17 @@ def typed_value(text: str, type: ColumnType) -> Value:
     return Value(text, type.bind)
 
 
-def _in(item: Expr, type: ColumnType, values: tuple[str, ...]) -> Expr:
+def _in(item: Expr, type: ColumnType, values: tuple[str | None, ...]) -> Expr:
     if type.element is not None or type.is_range:
-        return In(item, tuple(typed_value(text, type) for text in values))
+        return In(item, tuple(typed_value(text, type) for text in values if text is not None))
     return Quantified("=", item, "any", Value(values, f"{type.name}[]"))
 
 
 def _quantified(
-    operator: str, quantifier: Literal["any", "all"], texts: tuple[str, ...], item: Expr, type: ColumnType
+    operator: str, quantifier: Literal["any", "all"], texts: tuple[str | None, ...], item: Expr, type: ColumnType
 ) -> Expr:
     if operator in _PATTERNS:
-        patterns = Value(tuple(_pattern(operator, text) for text in texts), "text[]")
+        patterns = Value(tuple(None if text is None else _pattern(operator, text) for text in texts), "text[]")
         return Quantified(_PATTERNS[operator], item, quantifier, patterns)
     if operator not in _TYPED or type.element is not None or type.is_range:
         raise Unsupported(f"{operator}({quantifier}) cannot be used on {type.name}")

@@ -19,9 +19,11 @@ from mbaas.core.plan.names import ColumnType, Names, known_type, perhaps
 from mbaas.core.plan.relations import Relation, find_relation
 from mbaas.core.plan.types import (
     AggregateOutput,
+    Answer,
     Embed,
     EmbedOutput,
     FieldOutput,
+    ListPlan,
     Order,
     Output,
     ReadPlan,
@@ -39,11 +41,24 @@ from mbaas.core.query.types import (
     OrderTerm,
     Path,
     ReadParts,
+    ReadQuery,
     SelectItem,
     Star,
     Window,
 )
 from mbaas.core.schema.catalog import Collection, Field
+
+
+def resolve_list(query: ReadQuery, resolver: Resolver) -> ListPlan:
+    """GET and HEAD of a collection."""
+    return ListPlan(
+        rows=resolver.read(resolver.collection(query.collection), query.parts),
+        answer=Answer(
+            singular=query.media.kind == "object",
+            stripped=query.media.stripped,
+            total=query.preferences.count is not None,
+        ),
+    )
 
 
 class Resolver:
