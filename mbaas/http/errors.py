@@ -6,7 +6,6 @@ module's routes and takes statuses from here where its protocol does not fix ano
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -78,14 +77,11 @@ STATUS: dict[type[MbaasError], int] = {
 """A class without a line takes its parent's."""
 
 
-@functools.cache
-def status_of_class(kind: type[MbaasError]) -> int:
-    return next(STATUS[parent] for parent in kind.__mro__ if parent in STATUS)
-
-
 def status_of(error: MbaasError) -> int:
     """The HTTP status of an error; a plugin's refusal brings its own."""
-    return error.status if isinstance(error, HookRefused) else status_of_class(type(error))
+    if isinstance(error, HookRefused):
+        return error.status
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
 def headers_of(error: MbaasError) -> tuple[Header, ...]:
