@@ -5,6 +5,7 @@
 
 from msgspec.structs import replace
 
+from mbaas.core.errors import DatabaseError
 from mbaas.core.errors import HookRefused as Refused
 from mbaas.core.identity import Identity
 from mbaas.hooks.capabilities import Request, Response, Route
@@ -25,6 +26,7 @@ from mbaas.hooks.events import (
 )
 
 __all__ = [
+    "DatabaseError",
     "Hooks",
     "Identity",
     "Proceed",

@@ -28,11 +28,12 @@ class DatabaseBack(msgspec.Struct, frozen=True):
 
 
 class HookFailed(msgspec.Struct, frozen=True):
-    """A hook raised something other than a refusal, or took too long."""
+    """A hook raised something other than a refusal, or took too long. trace: the stack, where no error carries it."""
 
     hook: str
     event: str
     error: str
+    trace: str = ""
 
 
 class HookRested(msgspec.Struct, frozen=True):

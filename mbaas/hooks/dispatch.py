@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import inspect
+import traceback
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -196,7 +197,7 @@ class Hooks:
             async with asyncio.timeout(self._timeout_s):
                 await hook.run(event)
         except (Exception, SystemExit) as error:
-            self._failed(hook, event, error)
+            self._failed(hook, event, error, "".join(traceback.format_exception(error)))
         else:
             hook.breaker.succeeded()
 
@@ -204,10 +205,10 @@ class Hooks:
         self._at_work.discard(task)
         self._slots.release()
 
-    def _failed(self, hook: _Hook[Any], event: Any, error: BaseException) -> None:
+    def _failed(self, hook: _Hook[Any], event: Any, error: BaseException, trace: str = "") -> None:
         kind = type(event).__name__
         reason = f"took longer than {self._timeout_s:g} s" if isinstance(error, TimeoutError) else repr(error)
-        self._observe(HookFailed(hook.name, kind, reason))
+        self._observe(HookFailed(hook.name, kind, reason, trace))
         if rest_s := hook.breaker.failed(_now()):
             self._observe(HookRested(hook.name, kind, rest_s))
 

@@ -6,6 +6,7 @@ type parameter is what doing it gives. A ``Done`` has been committed: ``after`` 
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -19,14 +20,19 @@ R = TypeVar("R")
 
 
 class Transaction(Protocol):
-    """The caller's own transaction, for SQL as the caller: every statement meets the rules as policies."""
+    """The transaction an event happens in, for SQL as the caller: every statement meets the rules as policies."""
 
     async def fetch(self, sql: str, *values: Any) -> list[Record]:
         """The rows of one statement; ``$1``, ``$2`` stand for ``values``, which never become SQL.
 
-        A statement that fails ends the whole transaction, whether or not the hook catches the error.
+        A statement that writes needs ``returning``. A list is an array, a dict is JSON. One that fails spoils the whole
+        transaction, also when the error is caught, unless it happened inside ``savepoint()``.
         Raises DatabaseError, Timeout, Unavailable.
         """
+        ...
+
+    def savepoint(self) -> AbstractAsyncContextManager[None]:
+        """A block, ``proceed`` in it included, that is undone when it raises; the transaction can then go on."""
         ...
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
@@ -34,6 +35,9 @@ class NoSql:
 
     async def fetch(self, sql: str, *values: Any) -> list[Record]:
         raise AssertionError(sql)
+
+    def savepoint(self) -> AbstractAsyncContextManager[None]:
+        raise AssertionError
 
 
 class Told:
