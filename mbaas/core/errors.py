@@ -167,6 +167,12 @@ class Unavailable(MbaasError):
     retry_after_s = 1
 
 
+class Overloaded(Unavailable):
+    """All that would serve the request is busy, and stayed so for as long as a request may wait."""
+
+    code = "overloaded"
+
+
 class Timeout(MbaasError):
     """It took longer than allowed and was cancelled."""
 
@@ -195,3 +201,13 @@ class DatabaseError(MbaasError):
         self.sqlstate = sqlstate
         self.table = table
         self.constraint = constraint
+
+
+class TransactionConflict(DatabaseError):
+    """Another transaction stood in the way: deadlock, serialisation failure, lock not had in time.
+
+    The same request may pass when it is tried again.
+    """
+
+    code = "transaction_conflict"
+    retry_after_s = 1

@@ -27,6 +27,18 @@ class DatabaseBack(msgspec.Struct, frozen=True):
     down_ms: float
 
 
+class PostgresExited(msgspec.Struct, frozen=True):
+    """Our own PostgreSQL ended without being asked to, or could not be started again."""
+
+    reason: str
+
+
+class PostgresStarted(msgspec.Struct, frozen=True):
+    """It runs again. ``duration_ms``: from the attempt that succeeded until it took connections."""
+
+    duration_ms: float
+
+
 class HookFailed(msgspec.Struct, frozen=True):
     """A hook raised something other than a refusal, or took too long. trace: the stack, where no error carries it."""
 
@@ -52,7 +64,16 @@ class SecurityEvent(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-Observation: TypeAlias = QueryRan | DatabaseLost | DatabaseBack | HookFailed | HookRested | SecurityEvent
+Observation: TypeAlias = (
+    QueryRan
+    | DatabaseLost
+    | DatabaseBack
+    | PostgresExited
+    | PostgresStarted
+    | HookFailed
+    | HookRested
+    | SecurityEvent
+)
 Observe: TypeAlias = Callable[[Observation], None]
 
 
