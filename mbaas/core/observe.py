@@ -65,14 +65,7 @@ class SecurityEvent(msgspec.Struct, frozen=True):
 
 
 Observation: TypeAlias = (
-    QueryRan
-    | DatabaseLost
-    | DatabaseBack
-    | PostgresExited
-    | PostgresStarted
-    | HookFailed
-    | HookRested
-    | SecurityEvent
+    QueryRan | DatabaseLost | DatabaseBack | PostgresExited | PostgresStarted | HookFailed | HookRested | SecurityEvent
 )
 Observe: TypeAlias = Callable[[Observation], None]
 

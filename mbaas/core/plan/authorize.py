@@ -11,7 +11,7 @@ from typing import TypeAlias, overload
 import msgspec
 
 from mbaas.core.errors import RuleRefused
-from mbaas.core.expr.types import TRUE, Expr, all_of
+from mbaas.core.expr.types import TRUE, Column, Expr, all_of
 from mbaas.core.expr.walk import uses_patterns
 from mbaas.core.identity import Identity, Role
 from mbaas.core.plan.errors import PatternsOff
@@ -20,6 +20,7 @@ from mbaas.core.plan.types import (
     Answer,
     CallPlan,
     DeletePlan,
+    FieldOutput,
     InsertPlan,
     ListPlan,
     Plan,
@@ -131,6 +132,20 @@ def authorize(plan: Plan, identity: Identity, rules: RuleSet, grants: Grants = G
     if isinstance(plan, DeletePlan):
         return caller.delete(plan)
     return caller.call(plan)
+
+
+def as_stored(authorized: AuthorizedWrite) -> AuthorizedWrite:
+    """The same write under the same rules, but what comes back are its rows whole, for the server's own hooks.
+
+    What the caller may see of them is asked afterwards, by the rows of the write as it was.
+    """
+    collection = authorized.plan.collection
+    outputs = tuple(FieldOutput(field.name, Column(field.name)) for field in collection.fields)
+    rows = AuthorizedRows(
+        plan=ReadPlan(collection=collection, outputs=outputs), visible=Visible(collection=collection.name, rule=TRUE)
+    )
+    plan = msgspec.structs.replace(authorized.plan, answer=Answer())
+    return msgspec.structs.replace(authorized, plan=plan, rows=rows)
 
 
 class _Caller:

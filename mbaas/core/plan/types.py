@@ -11,7 +11,7 @@ import msgspec
 
 from mbaas.core.expr.types import TRUE, Column, Expr
 from mbaas.core.plan.relations import Relation
-from mbaas.core.schema.catalog import Collection, Field, Function
+from mbaas.core.schema.catalog import Argument, Collection, Field, Function
 
 AggregateName: TypeAlias = Literal["sum", "avg", "min", "max", "count"]
 
@@ -162,10 +162,13 @@ class DeletePlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """payload: a JSON object of the named arguments, as text; the raw body when ``raw``."""
+    """payload: a JSON object of the given arguments, as text; the raw body when ``raw``, for the one unnamed argument.
+
+    answer.rows: of a result that has columns, ``None`` for a bare value.
+    """
 
     function: Function
-    arguments: tuple[str, ...]
+    arguments: tuple[Argument, ...]
     payload: str
     raw: bool = False
     read_only: bool = False

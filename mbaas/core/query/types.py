@@ -210,13 +210,15 @@ class CallQuery(msgspec.Struct, frozen=True, kw_only=True):
     """A function call.
 
     arguments: names given. payload: a JSON object of them as text (POST), else ``None`` with ``parameters`` holding the
-    query string's own values, repeated names kept in order (GET). raw: the body for a function of one unnamed argument.
+    query string's own values, repeated names kept in order (GET). unnamed: the payload is no object of arguments, so
+    that only a function of one unnamed argument of that kind can take it.
     """
 
     function: str
     arguments: tuple[str, ...]
     payload: str | None = None
     parameters: tuple[tuple[str, str], ...] = ()
+    unnamed: Literal["json", "text", "bytes"] | None = None
     read_only: bool = False
     parts: ReadParts = ReadParts()
     preferences: Preferences = Preferences()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from mbaas.core.plan.authorize import AuthorizedList
-from mbaas.core.sql.fragment import Statement, concat, sql, statement
+from mbaas.core.identity import Identity
+from mbaas.core.plan.authorize import AuthorizedList, AuthorizedRows
+from mbaas.core.plan.types import Answer
+from mbaas.core.sql.fragment import Fragment, Statement, concat, identifier, sql, statement, value
 from mbaas.core.sql.rows import ROOT, Rows
 
 
@@ -18,6 +20,23 @@ def render_list(authorized: AuthorizedList, *, body: bool = True) -> Statement:
     total = concat("(", rows.count(authorized.rows, ROOT), ")") if answer.total else sql("null")
     collected = array(stripped=answer.stripped) if body else "null"
     return statement(concat(f"select {collected}, count(*), ", total, " from (", level, ") j"))
+
+
+def render_given(identity: Identity, shown: AuthorizedRows, answer: Answer, payload: str) -> Statement:
+    """The same row for records of a collection that are at hand. payload: a JSON array of them, whole."""
+    collection = shown.plan.collection
+    assert collection is not None, "records have a collection"  # noqa: S101
+    record = concat("null::", identifier("public", collection.name))
+    source = concat("json_populate_recordset(", record, ", ", value(payload, "json"), ")")
+    return statement(render_source(identity, shown, answer, source))
+
+
+def render_source(identity: Identity, shown: AuthorizedRows, answer: Answer, source: Fragment) -> Fragment:
+    """The same row for rows of any relation."""
+    rows = Rows(identity)
+    level = rows.select(shown, ROOT, source=source)
+    total = concat("(", rows.count(shown, ROOT, source=source), ")") if answer.total else sql("null")
+    return concat(f"select {array(stripped=answer.stripped)}, count(*), ", total, " from (", level, ") j")
 
 
 def array(*, stripped: bool) -> str:

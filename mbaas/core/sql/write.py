@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mbaas.core.expr.types import TRUE, Column, Expr
+from mbaas.core.expr.types import TRUE, And, Column, Expr, all_of
 from mbaas.core.expr.walk import own_columns
 from mbaas.core.plan.authorize import (
     AuthorizedDelete,
@@ -18,7 +18,7 @@ from mbaas.core.plan.authorize import (
     AuthorizedWrite,
     Visible,
 )
-from mbaas.core.plan.types import Answer, ReadPlan
+from mbaas.core.plan.types import Answer, InsertPlan, ReadPlan
 from mbaas.core.schema.catalog import Collection, Field
 from mbaas.core.sql.fragment import (
     Fragment,
@@ -49,6 +49,19 @@ def render_write(authorized: AuthorizedWrite) -> Statement:
     else:
         written = _delete(authorized, rows)
     return statement(concat("with written as (", written, ") ", _tail(authorized.plan.answer, authorized.rows, rows)))
+
+
+def render_exists(plan: InsertPlan) -> Statement:
+    """Whether there is a row already where the one row of the payload would go: ``true`` or ``false`` as text."""
+    conflict = plan.conflict
+    named = {field.name for field in plan.fields}
+    if conflict is None or not set(conflict.target) <= named:
+        return Statement("select false")
+    target = [field for field in plan.fields if field.name in conflict.target]
+    same = join(" and ", (concat("r0.", identifier(f.name), " = ", identifier("p", f.name)) for f in target))
+    payload = concat("json_to_recordset(", value(plan.payload, "json"), ") as p", _types(target))
+    table = identifier("public", plan.collection.name)
+    return statement(concat("select exists (select 1 from ", table, " r0, ", payload, " where ", same, ")"))
 
 
 # --- insert ----------------------------------------------------------------------------------------------------------
@@ -135,11 +148,12 @@ def _on_conflict(authorized: AuthorizedInsert, rows: Rows) -> Fragment:
     update = conflict.update or conflict.target[:1]
     assigned = {name: identifier("excluded", name) for name in update}
     changes = join(", ", (concat(identifier(name), " = ", excluded) for name, excluded in assigned.items()))
+    new = _not_implied(authorized.merge_new, authorized.merge_old, assigned, authorized.plan.collection)
     checks = []
     if authorized.merge_old != TRUE:
         checks.append(rows.expr(authorized.merge_old, of(ROOT)))
-    if authorized.merge_new != TRUE:
-        checks.append(_holds_after(authorized.merge_new, assigned, authorized.plan.collection, rows))
+    if new != TRUE:
+        checks.append(_holds_after(new, assigned, authorized.plan.collection, rows))
     where = _NOTHING
     if checks:
         where = concat(" where ", _or_refuse(join(" and ", checks), authorized.plan.collection))
@@ -156,11 +170,12 @@ def _update(authorized: AuthorizedUpdate, rows: Rows) -> Fragment:
     if not assigned:
         name = next(field.name for field in collection.fields if field.generated is None and not field.identity)
         assigned = {name: of(ROOT)(Column(name))}
+    new = _not_implied(authorized.new, all_of(authorized.visible.rule, authorized.old), assigned, collection)
     checks = []
     if authorized.old != TRUE:
         checks.append(rows.expr(authorized.old, of(ROOT)))
-    if authorized.new != TRUE:
-        checks.append(_holds_after(authorized.new, assigned, collection, rows))
+    if new != TRUE:
+        checks.append(_holds_after(new, assigned, collection, rows))
     guards = [_or_refuse(join(" and ", checks), collection)] if checks else []
     guards.extend(_or_fixed(field) for field in plan.fixed)
     changes = []
@@ -226,6 +241,17 @@ def _holds_after(check: Expr, assigned: Mapping[str, Fragment], collection: Coll
     stored = (field.name for field in collection.fields if field.generated is None)
     row = concat("(select ", join(", ", (concat(after(name), " as ", identifier(name)) for name in stored)), ")")
     return concat("(select ", rows.expr(check, of("n")), " from ", _generated(row, collection, read, "n"), " n)")
+
+
+def _not_implied(new: Expr, old: Expr, assigned: Iterable[str], collection: Collection) -> Expr:
+    """Those parts of ``new`` that ``old`` does not settle: the write touches what they read, or ``old`` lacks them."""
+    settled = old.items if isinstance(old, And) else (old,)
+    moving = set(assigned)
+    for field in collection.fields:
+        if field.generated is not None or _touched(collection, field.name) is not None:
+            moving.add(field.name)
+    parts = new.items if isinstance(new, And) else (new,)
+    return all_of(*(part for part in parts if part not in settled or not moving.isdisjoint(own_columns(part))))
 
 
 def _touched(collection: Collection, name: str) -> Fragment | None:
