@@ -85,7 +85,7 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class MailSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``[mail]``. host: the SMTP server; ``None``: mails are written to the data directory's ``mail/`` for a developer."""
+    """``[mail]``. host: the SMTP server; ``None``: mails are files in ``mail/`` of the data directory."""
 
     host: str | None = None
     port: int = 587
