@@ -25,7 +25,9 @@ def cluster() -> Iterator[EmbeddedPostgres]:
     with tempfile.TemporaryDirectory(prefix="mbaas-test-", ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o755)
         loop = asyncio.new_event_loop()
-        server = EmbeddedPostgres(Path(name) / "pg", settings={"fsync": "off", "max_connections": "200"})
+        server = EmbeddedPostgres(
+            Path(name) / "pg", settings={"fsync": "off", "max_connections": "200"}, unsafe_dev=True
+        )
         loop.run_until_complete(server.start())
         yield server
         loop.run_until_complete(server.stop())
