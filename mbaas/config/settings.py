@@ -130,12 +130,17 @@ class PluginSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything ``mbaas.toml`` and the environment say. root: the folder of ``mbaas.toml``; data: ``.mbaas`` in it."""
+    """Everything ``mbaas.toml`` and the environment say.
+
+    root: the folder of ``mbaas.toml``; data: ``.mbaas`` in it. functions_sql: the text of each declared function.
+    places: the file and line of each key below ``collections``.
+    """
 
     root: Path
     data: Path
     catalog: Catalog
     functions_sql: dict[str, str] = {}
+    places: dict[str, str] = {}
     app: AppSettings = AppSettings()
     server: ServerSettings = ServerSettings()
     limits: LimitSettings = LimitSettings()
