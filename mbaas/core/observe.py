@@ -35,6 +35,13 @@ class HookFailed(msgspec.Struct, frozen=True):
     error: str
 
 
+class MailFailed(msgspec.Struct, frozen=True):
+    """A mail was promised and could not be sent. kind: which mail; never to whom."""
+
+    kind: str
+    reason: str
+
+
 class SecurityEvent(msgspec.Struct, frozen=True):
     """Something an operator wants to see: a replayed refresh token, a refused key."""
 
@@ -43,7 +50,7 @@ class SecurityEvent(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-Observation: TypeAlias = QueryRan | DatabaseLost | DatabaseBack | HookFailed | SecurityEvent
+Observation: TypeAlias = QueryRan | DatabaseLost | DatabaseBack | HookFailed | MailFailed | SecurityEvent
 Observe: TypeAlias = Callable[[Observation], None]
 
 
