@@ -93,6 +93,24 @@ class RuleRefused(Forbidden):
     code = "rule_refused"
 
 
+class HookRefused(Forbidden):
+    """A plugin said no. status: 400 to 499, what the plugin would like HTTP to say."""
+
+    code = "hook_refused"
+
+    def __init__(self, message: str, *, status: int = 400, hint: str | None = None, details: Any = None) -> None:
+        if not 400 <= status <= 499:
+            raise ValueError(f"a refusal's status is 400 to 499, not {status}")
+        super().__init__(message, hint=hint, details=details)
+        self.status = status
+
+
+class HookBroken(MbaasError):
+    """A plugin failed where nothing may go on without it. What failed is observed, not told to the caller."""
+
+    code = "hook_failed"
+
+
 class NotFound(MbaasError):
     """There is no such thing, or none that the caller may see."""
 

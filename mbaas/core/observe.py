@@ -28,11 +28,20 @@ class DatabaseBack(msgspec.Struct, frozen=True):
 
 
 class HookFailed(msgspec.Struct, frozen=True):
-    """A hook raised where its failure does not change the answer."""
+    """A hook raised something other than a refusal, or took too long. trace: the stack, where no error carries it."""
 
     hook: str
     event: str
     error: str
+    trace: str = ""
+
+
+class HookRested(msgspec.Struct, frozen=True):
+    """A hook failed several times in a row and is left alone for a while. ``rest_s``: seconds until the next try."""
+
+    hook: str
+    event: str
+    rest_s: float
 
 
 class MailFailed(msgspec.Struct, frozen=True):
@@ -50,7 +59,9 @@ class SecurityEvent(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-Observation: TypeAlias = QueryRan | DatabaseLost | DatabaseBack | HookFailed | MailFailed | SecurityEvent
+Observation: TypeAlias = (
+    QueryRan | DatabaseLost | DatabaseBack | HookFailed | HookRested | MailFailed | SecurityEvent
+)
 Observe: TypeAlias = Callable[[Observation], None]
 
 

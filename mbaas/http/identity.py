@@ -38,38 +38,6 @@ def auth_url(server: ServerSettings) -> str:
     return base.rstrip("/") + "/auth/v1"
 
 
-class Exempt(msgspec.Struct, frozen=True):
-    """A route that browsers and mail clients open without headers. path: exact, or a prefix when it ends in ``/``."""
-
-    path: str
-    methods: tuple[str, ...] = ()  # empty: every method
-
-
-EXEMPT = (
-    Exempt("/auth/v1/verify"),
-    Exempt("/auth/v1/callback"),
-    Exempt("/auth/v1/authorize"),
-    Exempt("/auth/v1/.well-known/"),
-    Exempt("/auth/v1/sso/saml/"),
-    Exempt("/storage/v1/object/public/"),
-    Exempt("/storage/v1/object/sign/", ("GET", "HEAD")),
-    Exempt("/storage/v1/render/image/public/"),
-    Exempt("/storage/v1/render/image/sign/"),
-    Exempt("/storage/v1/object/upload/sign/", ("PUT",)),
-)
-
-
-def is_exempt(method: str, path: str) -> bool:
-    """Whether a request may come without a key. path: decoded, one canonical form."""
-    if method == "OPTIONS":
-        return True
-    return any(
-        (path.startswith(route.path) if route.path.endswith("/") else path == route.path)
-        and (not route.methods or method in route.methods)
-        for route in EXEMPT
-    )
-
-
 class _Key(msgspec.Struct, frozen=True):
     """One accepted project key. until: unix seconds."""
 

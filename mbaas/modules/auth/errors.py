@@ -14,9 +14,7 @@ from mbaas.core.errors import (
     BodyInvalid,
     Conflict,
     DatabaseError,
-    Forbidden,
     MbaasError,
-    NotFound,
     QueryError,
     RateLimited,
     Timeout,
@@ -26,6 +24,7 @@ from mbaas.core.errors import (
     Unauthenticated,
     Unavailable,
 )
+from mbaas.http.errors import BodyTooSlow, status_of
 from mbaas.http.respond import Header, Reply, Scope
 
 API_VERSION = "2024-01-01"
@@ -198,55 +197,57 @@ class WeakPassword(AuthError):
 class MailPaused(RateLimited):
     """An address was written to a moment ago."""
 
-    code = "over_email_send_rate_limit"
+    code = "over_email_send_rate_limit"  # 429, as any RateLimited
 
 
-WIRE: dict[type[MbaasError], tuple[int, str | None]] = {
-    ValidationFailed: (400, None),
-    UnknownUserId: (404, None),
-    InvalidCredentials: (400, None),
-    EmailNotConfirmed: (400, None),
-    UserBanned: (400, None),
-    UserBannedSince: (403, None),
-    NoAuthorization: (401, None),
-    NotAdmin: (403, None),
-    BadJwt: (403, None),
-    SessionNotFound: (403, None),
-    UserGone: (403, None),
-    UserNotFound: (404, None),
-    UserAlreadyExists: (422, None),
-    EmailExists: (422, None),
-    PhoneExists: (422, None),
-    SignupDisabled: (422, None),
-    OtpDisabled: (422, None),
-    AnonymousDisabled: (422, None),
-    PhoneDisabled: (422, None),
-    SamePassword: (422, None),
-    CurrentPasswordInvalid: (400, None),
-    OtpExpired: (403, None),
-    RefreshTokenNotFound: (400, None),
-    RefreshTokenUsed: (400, None),
-    SessionExpired: (400, None),
-    FlowStateNotFound: (404, None),
-    FlowStateExpired: (422, None),
-    BadCodeVerifier: (400, None),
-    WeakPassword: (422, None),
-    MailPaused: (429, None),
+STATUS: dict[type[AuthError], int] = {
+    ValidationFailed: 400,
+    UnknownUserId: 404,
+    InvalidCredentials: 400,
+    EmailNotConfirmed: 400,
+    UserBanned: 400,
+    UserBannedSince: 403,
+    NoAuthorization: 401,
+    NotAdmin: 403,
+    BadJwt: 403,
+    SessionNotFound: 403,
+    UserGone: 403,
+    UserNotFound: 404,
+    UserAlreadyExists: 422,
+    EmailExists: 422,
+    PhoneExists: 422,
+    SignupDisabled: 422,
+    OtpDisabled: 422,
+    AnonymousDisabled: 422,
+    PhoneDisabled: 422,
+    SamePassword: 422,
+    CurrentPasswordInvalid: 400,
+    OtpExpired: 403,
+    RefreshTokenNotFound: 400,
+    RefreshTokenUsed: 400,
+    SessionExpired: 400,
+    FlowStateNotFound: 404,
+    FlowStateExpired: 422,
+    BadCodeVerifier: 400,
+    WeakPassword: 422,
+}
+"""Of auth's own errors, whose codes are GoTrue's already. A class without a line takes its parent's."""
+
+CODES: dict[type[MbaasError], tuple[int, str]] = {
     BodyInvalid: (400, "bad_json"),
     QueryError: (400, "validation_failed"),
     Unauthenticated: (401, "no_authorization"),
     TokenInvalid: (403, "bad_jwt"),
     TokenExpired: (403, "bad_jwt"),
-    Forbidden: (403, None),
-    NotFound: (404, None),
     Conflict: (409, "conflict"),
     TooLarge: (413, "request_entity_too_large"),
     RateLimited: (429, "over_request_rate_limit"),
-    Unavailable: (503, "unexpected_failure"),
+    BodyTooSlow: (408, "request_timeout"),
     Timeout: (504, "request_timeout"),
-    MbaasError: (500, "unexpected_failure"),
+    Unavailable: (503, "unexpected_failure"),
 }
-"""Status and code; ``None``: the class's own code. A class without a line takes its parent's."""
+"""Of errors the whole server shares. What is in neither table keeps its own code, with the status it has everywhere."""
+
 
 
 def auth_dialect(error: MbaasError, scope: Scope) -> Reply:
@@ -278,8 +279,13 @@ def wire_code(error: MbaasError) -> str:
 def _outcome(error: MbaasError) -> tuple[int, str]:
     if isinstance(error, DatabaseError) and error.sqlstate.startswith("22"):
         return 400, "validation_failed"  # a value that no column can hold: a NUL in metadata, for one
-    status, code = next(WIRE[kind] for kind in type(error).__mro__ if kind in WIRE)
-    return getattr(error, "status", status), code or error.code
+    for kind in type(error).__mro__:
+        if issubclass(kind, AuthError) and kind in STATUS:
+            return STATUS[kind], error.code
+        if kind in CODES and error.code == kind.code:
+            return CODES[kind]
+    status = status_of(error)
+    return status, "unexpected_failure" if status >= 500 else error.code
 
 
 def _header(scope: Scope, name: bytes) -> str | None:

@@ -1,0 +1,60 @@
+"""uvicorn with our settings. Nothing it could do on its own (access log, proxy headers) is left to it."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from types import FrameType
+
+import uvicorn
+
+from mbaas.config.settings import ServerSettings
+from mbaas.http.health import Health
+from mbaas.http.protocol import Protocol
+from mbaas.http.respond import ASGIApp
+
+KEEP_ALIVE_S = 75  # longer than what balancers keep by default (60), so that they close first and lose no request
+
+
+class Server(uvicorn.Server):
+    """Drains on SIGTERM and SIGINT: not ready at once, no new connections, running requests finish, then shutdown.
+
+    ``serve`` and ``run`` return after that, so that the caller can put the rest away and exit with 0.
+    """
+
+    def __init__(self, config: uvicorn.Config, health: Health) -> None:
+        super().__init__(config)
+        self._health = health
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._health.drain()
+        super().handle_exit(sig, frame)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        with super().capture_signals():
+            try:
+                yield
+            finally:
+                self._captured_signals.clear()  # uvicorn would raise them again and so kill the process
+
+
+def server(app: ASGIApp, settings: ServerSettings, *, health: Health) -> Server:
+    """A server to ``run()``, or to ``await serve()``. Its ``should_exit`` set to true ends it from inside."""
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="auto",
+        http=Protocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=math.ceil(settings.drain_s),
+    )
+    return Server(config, health)
