@@ -59,9 +59,7 @@ class SecurityEvent(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-Observation: TypeAlias = (
-    QueryRan | DatabaseLost | DatabaseBack | HookFailed | HookRested | MailFailed | SecurityEvent
-)
+Observation: TypeAlias = QueryRan | DatabaseLost | DatabaseBack | HookFailed | HookRested | MailFailed | SecurityEvent
 Observe: TypeAlias = Callable[[Observation], None]
 
 

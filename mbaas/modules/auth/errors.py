@@ -197,7 +197,7 @@ class WeakPassword(AuthError):
 class MailPaused(RateLimited):
     """An address was written to a moment ago."""
 
-    code = "over_email_send_rate_limit"  # 429, as any RateLimited
+    code = "over_email_send_rate_limit"
 
 
 STATUS: dict[type[AuthError], int] = {
@@ -241,6 +241,7 @@ CODES: dict[type[MbaasError], tuple[int, str]] = {
     TokenExpired: (403, "bad_jwt"),
     Conflict: (409, "conflict"),
     TooLarge: (413, "request_entity_too_large"),
+    MailPaused: (429, "over_email_send_rate_limit"),
     RateLimited: (429, "over_request_rate_limit"),
     BodyTooSlow: (408, "request_timeout"),
     Timeout: (504, "request_timeout"),
@@ -248,12 +249,19 @@ CODES: dict[type[MbaasError], tuple[int, str]] = {
 }
 """Of errors the whole server shares. What is in neither table keeps its own code, with the status it has everywhere."""
 
+_STATES = {
+    "22": (400, "validation_failed", "A value cannot be stored: a NUL character, or out of range"),
+    "23503": (409, "conflict", "Other records depend on this user"),
+}
+"""Of PostgreSQL's errors, by the beginning of their SQLSTATE. Its own words stay in the log."""
+
+_FAILED = "Something went wrong on our side"
 
 
 def auth_dialect(error: MbaasError, scope: Scope) -> Reply:
     """Any of our errors as this protocol says it. Of a 500 the caller learns nothing but that it was one."""
     status, code = _outcome(error)
-    message = "Something went wrong on our side" if status == 500 else error.message
+    message = _message(error, status)
     version = _header(scope, b"x-supabase-api-version")
     headers: list[Header] = [(b"x-sb-error-code", code.encode())]
     body: dict[str, Any]
@@ -277,15 +285,22 @@ def wire_code(error: MbaasError) -> str:
 
 
 def _outcome(error: MbaasError) -> tuple[int, str]:
-    if isinstance(error, DatabaseError) and error.sqlstate.startswith("22"):
-        return 400, "validation_failed"  # a value that no column can hold: a NUL in metadata, for one
+    if isinstance(error, DatabaseError):
+        known = next((state for state in _STATES if error.sqlstate.startswith(state)), None)
+        return _STATES[known][:2] if known else (500, "unexpected_failure")
     for kind in type(error).__mro__:
         if issubclass(kind, AuthError) and kind in STATUS:
             return STATUS[kind], error.code
-        if kind in CODES and error.code == kind.code:
+        if kind in CODES:
             return CODES[kind]
     status = status_of(error)
     return status, "unexpected_failure" if status >= 500 else error.code
+
+
+def _message(error: MbaasError, status: int) -> str:
+    if isinstance(error, DatabaseError):
+        return next((state[2] for start, state in _STATES.items() if error.sqlstate.startswith(start)), _FAILED)
+    return _FAILED if status == 500 else error.message
 
 
 def _header(scope: Scope, name: bytes) -> str | None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from mbaas.hooks import events
+
 
 class UserIdentity(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One way in. id: what the provider calls the user. identity_id: what we call the pair."""
@@ -66,3 +68,15 @@ class Session(msgspec.Struct, kw_only=True):
 def parse_user(text: str) -> User:
     """From the JSON that ``auth.user_object`` gives."""
     return msgspec.json.decode(text, type=User)
+
+
+def told(user: User) -> events.User:
+    """What hooks learn of a user."""
+    return events.User(
+        id=user.id,
+        email=user.email or None,
+        phone=user.phone or None,
+        app_metadata=user.app_metadata,
+        user_metadata=user.user_metadata,
+        is_anonymous=user.is_anonymous,
+    )

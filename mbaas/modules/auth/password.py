@@ -60,6 +60,10 @@ class Passwords:
         """A password that ``check`` let through, as a PHC string. Raises RateLimited when too many wait."""
         return await self._run(self._hasher.hash, password)
 
+    async def rehash(self, password: str) -> str:
+        """The same password hashed as new ones are, for a verdict that is stale."""
+        return await self.hash(unicodedata.normalize("NFC", password))
+
     async def verify(self, stored: str | None, password: str) -> Verdict:
         """Whether the password is the stored one. ``None`` stored: never, after as long a time."""
         password = unicodedata.normalize("NFC", password)

@@ -15,7 +15,7 @@ from mbaas.modules.auth.tables import MailPauses
 
 Purpose: TypeAlias = Literal["signup", "signin", "recovery", "email_change"]
 
-# One statement, so that of many requests at once one passes. A time far ahead was written before the clock was put back.
+# One statement: of many requests at once one passes. A time far ahead was written before the clock was put back.
 _TAKE = """
 with passed as (
     insert into auth.mail_pauses as p (key, sent_at) values ($1::text, $2::timestamptz)

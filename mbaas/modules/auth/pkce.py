@@ -12,7 +12,7 @@ from typing import Literal, cast
 import msgspec
 
 from mbaas.adapters.clock import Chance
-from mbaas.adapters.postgres.database import Transaction
+from mbaas.adapters.postgres.database import Database, Transaction
 from mbaas.adapters.postgres.piccolo import compiled
 from mbaas.core.sql.fragment import Statement
 from mbaas.modules.auth.errors import BadCodeVerifier, FlowStateExpired, FlowStateNotFound, ValidationFailed
@@ -78,10 +78,9 @@ async def issue_code(
     return code
 
 
-async def redeem_code(database: Transaction, code: str, verifier: str, *, now: datetime) -> tuple[str, str]:
+async def redeem_code(database: Database, code: str, verifier: str, *, now: datetime) -> tuple[str, str]:
     """User and method behind a code. It is gone afterwards, whatever came with it.
 
-    Run it in a transaction of its own: the code must stay gone when this raises.
     Raises FlowStateNotFound, FlowStateExpired, BadCodeVerifier.
     """
     row = await database.fetch_row(Statement(_REDEEM, (_hash(code), now.isoformat())))

@@ -14,6 +14,8 @@ from mbaas.adapters.postgres.piccolo import compiled
 from mbaas.adapters.secrets import Secrets
 from mbaas.core.observe import Observe, SecurityEvent
 from mbaas.core.sql.fragment import Statement
+from mbaas.hooks.dispatch import Hooks
+from mbaas.hooks.events import SignedIn
 from mbaas.modules.auth.asked import Asked
 from mbaas.modules.auth.audit import record
 from mbaas.modules.auth.errors import (
@@ -24,7 +26,7 @@ from mbaas.modules.auth.errors import (
     UserBannedSince,
     UserGone,
 )
-from mbaas.modules.auth.objects import Session, User, parse_user
+from mbaas.modules.auth.objects import Session, User, parse_user, told
 from mbaas.modules.auth.refresh import parse_refresh_token, refresh_token, turn
 from mbaas.modules.auth.tables import Sessions as SessionTable
 from mbaas.modules.auth.tokens import TokenIssuer
@@ -52,6 +54,14 @@ left join auth.sessions as s on s.id = token.session_id and s.user_id = u.id
 """
 
 
+class Opened(msgspec.Struct, frozen=True):
+    """A session that was just opened, and how."""
+
+    session: Session
+    session_id: str
+    method: str
+
+
 class Sessions:
     """reuse_interval_s: how long a replaced refresh token still finds its successor."""
 
@@ -64,6 +74,7 @@ class Sessions:
         clock: Clock,
         chance: Chance,
         observe: Observe,
+        hooks: Hooks,
         reuse_interval_s: int,
     ) -> None:
         self._database = database
@@ -71,12 +82,13 @@ class Sessions:
         self._clock = clock
         self._chance = chance
         self._observe = observe
+        self._hooks = hooks
         self._reuse_interval_s = reuse_interval_s
         # Of the encryption key, which is not rotated: sessions outlive rotations of the other keys.
         self._refresh_key = secrets().purpose_key("auth.refresh")
 
-    async def open(self, transaction: Transaction, user_id: str, *, method: str, asked: Asked) -> Session:
-        """A new session of a user. method: how they proved who they are, as in the claim ``amr``.
+    async def open(self, transaction: Transaction, user_id: str, *, method: str, asked: Asked) -> Opened:
+        """A new session; tell of it with ``announce``. method: how the user proved who they are, for the claim ``amr``.
 
         Raises UserBannedSince.
         """
@@ -89,7 +101,13 @@ class Sessions:
         if user.is_banned(now):
             raise UserBannedSince
         await record(transaction, "login", asked, user_id=user_id, now=now, method=method)
-        return self._session(user, session_id, 0, "aal1", amr, now)
+        return Opened(self._session(user, session_id, 0, "aal1", amr, now), session_id, method)
+
+    async def announce(self, opened: Opened) -> None:
+        """Tell hooks of a session that was opened, once the transaction is committed."""
+        if self._hooks.wants(SignedIn):
+            event = SignedIn(user=told(opened.session.user), method=opened.method, session_id=opened.session_id)
+            await self._hooks.emit(event)
 
     async def refresh(self, token: str, *, asked: Asked) -> Session:
         """The session of a refresh token with fresh tokens.

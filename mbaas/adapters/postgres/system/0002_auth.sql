@@ -14,8 +14,8 @@ create table auth.users (
     recovery_sent_at timestamptz,
     email_change text check (email_change = lower(email_change)),
     email_change_sent_at timestamptz,
-    -- 0: the current and the new address must both agree; 1: one more confirmation completes the change.
-    email_change_confirm_status smallint not null default 0 check (email_change_confirm_status in (0, 1)),
+    -- Who has still to agree to the change. 0: the current and the new address; 1: the new one; 2: the current one.
+    email_change_confirm_status smallint not null default 0 check (email_change_confirm_status in (0, 1, 2)),
     phone text check (phone ~ '^[1-9][0-9]{1,14}$'),
     phone_confirmed_at timestamptz,
     confirmed_at timestamptz generated always as (least(email_confirmed_at, phone_confirmed_at)) stored,
