@@ -99,7 +99,8 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """``[auth]``: sign-up, sign-in, tokens.
 
     autoconfirm: an address needs no confirmation. reuse_interval_s: how long the previous refresh token still answers
-    with the current one. otp_length: digits. max_frequency_s: the pause between two mails to one address.
+    with the current one. otp_length: digits. otp_lifetime_s: of the link in a mail, code_lifetime_s: of the code beside
+    it. max_frequency_s: the pause between two mails to one address; 0: none.
     """
 
     autoconfirm: bool = False
@@ -110,6 +111,7 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     reuse_interval_s: int = 10
     otp_length: int = 6
     otp_lifetime_s: int = 3600
+    code_lifetime_s: int = 600
     max_frequency_s: int = 60
 
 
