@@ -7,7 +7,8 @@ import contextlib
 import io
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -170,15 +171,23 @@ class Running(msgspec.Struct):
 
     async def raw(self, data: bytes, *, timeout_s: float = 5.0) -> bytes:
         """Sends bytes as they are and gives all that comes until the server closes or falls silent after an answer."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        try:
+        async with connected(self.port) as (reader, writer):
             writer.write(data)
-            await writer.drain()
+            with contextlib.suppress(ConnectionError):
+                await writer.drain()
             return await until_quiet(reader, timeout_s)
-        finally:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection to loopback that is closed in any case."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 async def until_quiet(reader: asyncio.StreamReader, timeout_s: float) -> bytes:
@@ -210,6 +219,20 @@ async def running(
     finally:
         made.should_exit = True
         await task
+
+
+@contextlib.contextmanager
+def serving(app: ASGIApp) -> Iterator[Running]:
+    """A real server in a thread of its own, on the loop that serves in earnest."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    made = server(with_lifespan(app), ServerSettings(drain_s=2), health=Health(database_answers))
+    thread = threading.Thread(target=made.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield Running(listener.getsockname()[1], made)
+    finally:
+        made.should_exit = True
+        thread.join()
 
 
 def with_lifespan(app: ASGIApp) -> ASGIApp:
