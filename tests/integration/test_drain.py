@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.edge import connected
 
 REPOSITORY = Path(__file__).parents[2]
 HEAD = b"POST /x HTTP/1.1\r\nhost: x\r\napikey: anon-key\r\ncontent-length: 4\r\n\r\n"
@@ -43,49 +46,47 @@ async def started(drain_s: float) -> tuple[asyncio.subprocess.Process, int]:
 
 
 async def exchange(port: int, data: bytes) -> bytes:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(data)
-    received = await reader.readuntil(b"}")
-    writer.close()
-    return received
+    async with connected(port) as (reader, writer):
+        writer.write(data)
+        return await reader.readuntil(b"}")
+
+
+async def refused(port: int) -> None:
+    """Returns once nobody listens there."""
+    with contextlib.suppress(ConnectionRefusedError):
+        while True:
+            async with connected(port):
+                pass
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 async def test_a_request_that_runs_is_finished_and_the_exit_is_clean(sent: signal.Signals) -> None:
     process, port = await started(drain_s=20)
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(HEAD + b"12")
-    assert b" 200 " in await exchange(port, b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
-    process.send_signal(sent)
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                _, probe = await asyncio.open_connection("127.0.0.1", port)
-            except ConnectionRefusedError:
-                break
-            probe.close()
-    writer.write(b"34")
-    received = await asyncio.wait_for(reader.read(), 10)
+    async with connected(port) as (reader, writer):
+        writer.write(HEAD + b"12")
+        assert b" 200 " in await exchange(port, b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
+        process.send_signal(sent)
+        await asyncio.wait_for(refused(port), 10)
+        writer.write(b"34")
+        received = await asyncio.wait_for(reader.read(), 10)
     assert b" 200 " in received
     assert b'"size":4' in received
     assert b"connection: close" in received
     assert await asyncio.wait_for(process.wait(), 10) == 0
     assert process.stdout is not None
     assert (await process.stdout.read()).endswith(b"put away\n")
-    writer.close()
 
 
 async def test_a_request_that_does_not_end_is_told_to_try_again() -> None:
     process, port = await started(drain_s=0.5)
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(HEAD + b"12")
-    assert b" 200 " in await exchange(port, b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
-    process.send_signal(signal.SIGTERM)
-    received = await asyncio.wait_for(reader.read(), 10)
+    async with connected(port) as (reader, writer):
+        writer.write(HEAD + b"12")
+        assert b" 200 " in await exchange(port, b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
+        process.send_signal(signal.SIGTERM)
+        received = await asyncio.wait_for(reader.read(), 10)
     assert b" 503 " in received
     assert b"retry-after: 1" in received
     assert await asyncio.wait_for(process.wait(), 10) == 0
-    writer.close()
 
 
 async def test_a_balancer_that_watches_learns_of_it_before_connections_are_refused() -> None:
