@@ -23,7 +23,7 @@ from mbaas.adapters.postgres.as_caller import transactions_as_caller
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres, running_url
 from mbaas.adapters.postgres.introspect import read_functions
-from mbaas.adapters.postgres.migrate import Migrator
+from mbaas.adapters.postgres.migrate import migrate
 from mbaas.adapters.postgres.supervise import supervised
 from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.adapters.secrets import SecretsFile
@@ -31,8 +31,9 @@ from mbaas.config.settings import Config
 from mbaas.core.errors import ConfigError, DestructiveChange, MbaasError
 from mbaas.core.observe import Observe, ignore
 from mbaas.core.rules.ruleset import RuleSet, compile_rules
+from mbaas.core.sql.policy import render_policies
 from mbaas.hooks.dispatch import Hooks
-from mbaas.http.access import access_log
+from mbaas.http.access import json_access_log, log_access_log
 from mbaas.http.edge import Edge, Surface
 from mbaas.http.health import Health
 from mbaas.http.identity import Authenticator, auth_url
@@ -129,8 +130,12 @@ async def _serve(
                 )
             )
 
-        running.when_started = ready
-        await running.serve()
+        serving = asyncio.create_task(running.serve())
+        while not running.started and not serving.done():
+            await asyncio.sleep(0.005)
+        if running.started:
+            ready()
+        await serving
         if not running.started:
             raise ConfigError(
                 f"cannot listen on {config.server.host}:{config.server.port}",
@@ -190,7 +195,7 @@ def edge(
         health=health,
         metrics=metrics,
         log=log,
-        access_log=access_log(config.log, log, writer) if config.log.requests else None,
+        access_log=json_access_log(writer) if config.log.requests else None,
         surfaces=(
             Surface(prefix="/rest/v1", dialect=rest_dialect),
             Surface(prefix="/auth/v1", dialect=auth_dialect, max_body=AUTH_MAX_BODY),
@@ -225,14 +230,7 @@ async def migrated(database: Database, config: Config) -> RuleSet:
     Raises DestructiveChange when that would lose data: such steps are for a person to allow.
     """
     rules = compile_rules(config.catalog)
-    migrator = Migrator(database, config, rules)
-    plan = await migrator.plan()
-    if plan.destructive:
-        raise DestructiveChange(
-            "the configuration takes away what the database has: " + "; ".join(plan.destructive),
-            hint="look at `mbaas migrate plan`, then `mbaas migrate apply --allow-destructive`",
-        )
-    await migrator.apply(plan)
+    await migrate(database, config.catalog, lambda name: render_policies(rules, name), config.functions_sql)
     functions = await read_functions(database, [function.name for function in config.catalog.functions])
     return msgspec.structs.replace(rules, catalog=msgspec.structs.replace(rules.catalog, functions=functions))
 

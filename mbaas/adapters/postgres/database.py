@@ -142,6 +142,11 @@ class Database:
                     raise
             await asyncio.sleep(0.1)
 
+    @property
+    def url(self) -> str:
+        """The server and database, for who needs a connection of his own."""
+        return self._url
+
     async def close(self) -> None:
         await self._pool.close()
 
