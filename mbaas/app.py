@@ -47,7 +47,7 @@ from mbaas.http.telemetry import observer
 from mbaas.modules.auth.app import MAX_BODY as AUTH_MAX_BODY
 from mbaas.modules.auth.app import auth_app
 from mbaas.modules.auth.errors import auth_dialect
-from mbaas.modules.records.errors import rest_dialect
+from mbaas.modules.records.dialect import rest_dialect
 from mbaas.modules.records.routes import records_app
 from mbaas.modules.records.service import Records
 
@@ -109,6 +109,7 @@ async def _serve(
         app = edge(
             routes(config, rules, database, hooks, auth, observe),
             config=config,
+            rules=lambda: rules,
             authenticator=Authenticator(lambda: secrets.current, issuer=auth_url(config.server)),
             health=health,
             metrics=metrics,
@@ -180,6 +181,7 @@ def edge(
     app: Litestar,
     *,
     config: Config,
+    rules: Callable[[], RuleSet],
     authenticator: Authenticator,
     health: Health,
     metrics: Metrics,
@@ -197,7 +199,7 @@ def edge(
         log=log,
         access_log=json_access_log(writer) if config.log.requests else None,
         surfaces=(
-            Surface(prefix="/rest/v1", dialect=rest_dialect),
+            Surface(prefix="/rest/v1", dialect=rest_dialect(rules)),
             Surface(prefix="/auth/v1", dialect=auth_dialect, max_body=AUTH_MAX_BODY),
             Surface(prefix=PLUGINS),
         ),

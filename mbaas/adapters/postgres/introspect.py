@@ -138,7 +138,7 @@ select coalesce(json_agg(json_build_object(
             'name', coalesce(proargnames[n], ''),
             'type', format_type(type, null),
             'optional', inputs > pronargs - pronargdefaults,
-            'variadic', mode = 'v'
+            'variadic', coalesce(mode = 'v', false)
         ) order by n), '[]')
         from (
             select *, count(*) over (order by n) as inputs
