@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import msgspec
 from litestar import Litestar, asgi
+from litestar.exceptions import MethodNotAllowedException, NotFoundException
 from litestar.types import Receive as LitestarReceive
 from litestar.types import Scope as LitestarScope
 from litestar.types import Send as LitestarSend
@@ -28,13 +29,14 @@ from mbaas.adapters.postgres.supervise import supervised
 from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.adapters.secrets import SecretsFile
 from mbaas.config.settings import Config
-from mbaas.core.errors import ConfigError, DestructiveChange, MbaasError
+from mbaas.core.errors import ConfigError, MbaasError, NotFound
 from mbaas.core.observe import Observe, ignore
 from mbaas.core.rules.ruleset import RuleSet, compile_rules
 from mbaas.core.sql.policy import render_policies
 from mbaas.hooks.dispatch import Hooks
 from mbaas.http.access import json_access_log, log_access_log
 from mbaas.http.edge import Edge, Surface
+from mbaas.http.errors import MethodNotAllowed
 from mbaas.http.health import Health
 from mbaas.http.identity import Authenticator, auth_url
 from mbaas.http.logs import LineWriter, Log, make_log
@@ -162,9 +164,19 @@ def routes(
             mount("/auth/v1", auth),
             mount(PLUGINS, plugins),
         ],
+        exception_handlers={Exception: _to_the_edge},
         openapi_config=None,
         logging_config=None,
     )
+
+
+def _to_the_edge(_: Any, error: Exception) -> Any:
+    """The edge words whatever goes wrong, in the dialect of its prefix."""
+    if isinstance(error, NotFoundException):
+        raise NotFound("there is no such route") from error
+    if isinstance(error, MethodNotAllowedException):
+        raise MethodNotAllowed("this route does not take that method") from error
+    raise error
 
 
 def mount(prefix: str, app: ASGIApp) -> Any:
