@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 import uvicorn
@@ -50,7 +50,9 @@ class Server(uvicorn.Server):
                 self._captured_signals.clear()  # uvicorn would raise them again and so kill the process
 
 
-def server(app: ASGIApp, settings: ServerSettings, *, health: Health) -> Server:
+def server(
+    app: ASGIApp, settings: ServerSettings, *, health: Health, on_started: Callable[[], None] = lambda: None
+) -> Server:
     """A server to ``run()``, or to ``await serve()``. Its ``should_exit`` set to true ends it from inside."""
     config = uvicorn.Config(
         app,

@@ -8,8 +8,12 @@ from mbaas.core.observe import (
     HookFailed,
     HookRested,
     MailFailed,
+    MigrationStepBegan,
+    MigrationWaits,
     Observation,
     Observe,
+    PostgresExited,
+    PostgresStarted,
     QueryRan,
 )
 from mbaas.http.logs import Log
@@ -41,6 +45,15 @@ def observer(log: Log, metrics: Metrics) -> Observe:
         elif isinstance(told, DatabaseBack):
             metrics.database_up = True
             log.warning("database_back", down_ms=round(told.down_ms))
+        elif isinstance(told, PostgresExited):
+            metrics.count("postgres_exited")
+            log.error("postgres_exited", reason=told.reason)
+        elif isinstance(told, PostgresStarted):
+            log.warning("postgres_started", duration_ms=round(told.duration_ms))
+        elif isinstance(told, MigrationStepBegan):
+            log.info("migration_step", title=told.title, number=told.number, of=told.of)
+        elif isinstance(told, MigrationWaits):
+            log.warning("migration_waits", title=told.title, attempt=told.attempt)
         else:
             metrics.count("security", told.kind)
             log.warning("security", kind=told.kind, subject=told.subject, detail=told.detail)

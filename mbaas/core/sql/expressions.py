@@ -38,7 +38,7 @@ def may_raise(expr: t.Expr) -> bool:
 def render_expr(expr: t.Expr, *, column: Callable[[t.Column], Fragment], identity: Identity | None) -> Fragment:
     """The expression as SQL. column: renders the record's own columns. identity: ``None`` for a policy."""
 
-    def go(part: t.Expr) -> Fragment:  # noqa: C901, PLR0911, PLR0912 - one line a kind of node
+    def go(part: t.Expr) -> Fragment:
         match part:
             case t.Column():
                 return column(part) if part.scope == "" else identifier(part.scope, part.name)
