@@ -185,7 +185,7 @@ def _to_the_edge(_: Any, error: Exception) -> Any:
 def mount(prefix: str, app: ASGIApp) -> Any:
     """A raw ASGI app below a prefix of Litestar."""
 
-    @asgi(prefix, is_mount=True, copy_scope=False)
+    @asgi(prefix, is_mount=True, copy_scope=True)
     async def mounted(scope: LitestarScope, receive: LitestarReceive, send: LitestarSend) -> None:
         await app(cast(Any, scope), cast(Any, receive), cast(Any, send))
 

@@ -39,6 +39,7 @@ def result(value: Any, *, json: bool, text: str | None = None) -> None:
     """A command's outcome: one JSON value a line, or the text."""
     if json:
         sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+        sys.stdout.flush()
     elif text is not None:
         out.print(text, markup=True)
 

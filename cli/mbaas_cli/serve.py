@@ -70,3 +70,4 @@ def banner(ready: Ready) -> None:
     )
     out.print(f"Try:  curl '{ready.url}/rest/v1/' -H 'apikey: {ready.publishable_key}'", soft_wrap=True)
     out.print("      Ctrl-C stops the server and its PostgreSQL.\n")
+    out.file.flush()
