@@ -239,7 +239,10 @@ async def test_the_victim_of_a_deadlock_is_tried_again(
     await admin.execute(f"alter database {name} set deadlock_timeout = '20ms'")
     impatient = Database(database_url, connections=1)
     await impatient.open()
-    both = "with b as (update notes set n = 2 where id = 2 returning 1) update notes set n = 2 where id = 1 and exists (table b)"
+    both = """
+        with b as (update notes set n = 2 where id = 2 returning 1)
+        update notes set n = 2 where id = 1 and exists (table b)
+    """
     victim = asyncio.create_task(impatient.fetch_row(Statement(both)))
     waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
     async with asyncio.timeout(5):

@@ -289,7 +289,7 @@ def _encode(args: tuple[Bindable, ...]) -> list[Any]:
 def _raise(error: BaseException, connection: Any, *, read_only: bool = False) -> NoReturn:
     """What the driver raised as one of our errors; anything else, a wrong use of the driver too, as it is.
 
-    read_only: the caller asked for a transaction that writes nothing, so a refused write is his error, not the server's.
+    read_only: a transaction that writes nothing was asked for, so a refused write is not the server's doing.
     """
     if isinstance(error, asyncpg.ReadOnlySQLTransactionError) and not read_only:
         raise Unavailable("the database takes no writes now", hint="try again in a moment") from error
