@@ -235,8 +235,9 @@ async def test_the_victim_of_a_deadlock_is_tried_again(
     await database.execute("create table notes (id integer primary key, n integer); insert into notes values (1), (2)")
     name = database_url.partition("@/")[2].partition("?")[0]
     admin = await asyncpg.connect(cluster.admin_url(name))
-    await admin.execute("set deadlock_timeout = '60s'; begin; update notes set n = 1 where id = 1")
-    await admin.execute(f"alter database {name} set deadlock_timeout = '20ms'")
+    await admin.execute(f"alter database {name} set deadlock_timeout = '300ms'")
+    await admin.execute("set deadlock_timeout = '60s'")
+    await admin.execute("begin; update notes set n = 1 where id = 1")
     impatient = Database(database_url, connections=1)
     await impatient.open()
     both = """

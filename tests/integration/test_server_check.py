@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+from adversity.proxy import FaultProxy
 
 from mbaas.adapters.postgres import server_check
 from mbaas.adapters.postgres.database import Database
@@ -116,3 +117,9 @@ async def test_an_ordinary_owner_with_the_roles_granted_can_run_us(
 )
 async def test_a_url_that_can_never_work_is_said_at_once(database_url: str, change: tuple[str, str], said: str) -> None:
     assert said in (await _refusal(database_url.replace(*change))).message
+
+
+async def test_tls_that_the_server_does_not_offer_is_said(cluster: EmbeddedPostgres, database_url: str) -> None:
+    async with FaultProxy(cluster.directory / "run" / ".s.PGSQL.5432") as proxy:
+        url = f"postgresql://mbaas_owner@127.0.0.1:{proxy.port}/{_name(database_url)}?sslmode=require"
+        assert "TLS" in (await _refusal(url)).message
