@@ -24,7 +24,7 @@ ONCE = (
 )
 """Headers that decide something and may come once: two of them would let two readers see two requests."""
 
-_ODD = re.compile(r"//|/\.\.?(?:/|\Z)|\\|[\x00-\x1f\x7f\ufffd]")
+_ODD = re.compile(r"//|/\.\.?(?:/|\Z)|\\|[\x00-\x1f\x7f]")
 _ENCODED_SLASH = re.compile(rb"%2f|%5c", re.IGNORECASE)
 
 
