@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 from pathlib import Path
@@ -38,7 +37,6 @@ async def started(drain_s: float) -> tuple[asyncio.subprocess.Process, int]:
         SCRIPT,
         str(drain_s),
         cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
