@@ -19,13 +19,19 @@ SOAK = bool(os.environ.get("MBAAS_SOAK"))
 _numbers = itertools.count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite-golden", action="store_true", help="write tests/golden anew from what the code gives")
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[EmbeddedPostgres]:
     """A throw-away cluster, without fsync: tests of durability start their own."""
     with tempfile.TemporaryDirectory(prefix="mbaas-test-", ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o755)
         loop = asyncio.new_event_loop()
-        server = EmbeddedPostgres(Path(name) / "pg", settings={"fsync": "off", "max_connections": "200"})
+        server = EmbeddedPostgres(
+            Path(name) / "pg", settings={"fsync": "off", "max_connections": "200"}, unsafe_dev=True
+        )
         loop.run_until_complete(server.start())
         yield server
         loop.run_until_complete(server.stop())

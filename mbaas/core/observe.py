@@ -27,6 +27,18 @@ class DatabaseBack(msgspec.Struct, frozen=True):
     down_ms: float
 
 
+class PostgresExited(msgspec.Struct, frozen=True):
+    """Our own PostgreSQL ended without being asked to, or could not be started again."""
+
+    reason: str
+
+
+class PostgresStarted(msgspec.Struct, frozen=True):
+    """It runs again. ``duration_ms``: from the attempt that succeeded until it took connections."""
+
+    duration_ms: float
+
+
 class HookFailed(msgspec.Struct, frozen=True):
     """A hook raised something other than a refusal, or took too long. trace: the stack, where no error carries it."""
 
@@ -44,6 +56,13 @@ class HookRested(msgspec.Struct, frozen=True):
     rest_s: float
 
 
+class MailFailed(msgspec.Struct, frozen=True):
+    """A mail was promised and could not be sent. kind: which mail; never to whom."""
+
+    kind: str
+    reason: str
+
+
 class SecurityEvent(msgspec.Struct, frozen=True):
     """Something an operator wants to see: a replayed refresh token, a refused key."""
 
@@ -52,7 +71,34 @@ class SecurityEvent(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-Observation: TypeAlias = QueryRan | DatabaseLost | DatabaseBack | HookFailed | HookRested | SecurityEvent
+class MigrationStepBegan(msgspec.Struct, frozen=True):
+    """A migration comes to its next step. ``number`` counts from 1 to ``of``."""
+
+    title: str
+    number: int
+    of: int
+
+
+class MigrationWaits(msgspec.Struct, frozen=True):
+    """Somebody holds what a migration needs; it lets everyone pass and tries again."""
+
+    title: str
+    attempt: int
+
+
+Observation: TypeAlias = (
+    QueryRan
+    | DatabaseLost
+    | DatabaseBack
+    | PostgresExited
+    | PostgresStarted
+    | HookFailed
+    | HookRested
+    | MailFailed
+    | SecurityEvent
+    | MigrationStepBegan
+    | MigrationWaits
+)
 Observe: TypeAlias = Callable[[Observation], None]
 
 

@@ -27,7 +27,7 @@ async def test_claims_and_role_end_with_the_transaction(database: Database) -> N
     seen = Statement("select current_user::text, current_setting('request.jwt.claims', true)")
     async with database.transaction(caller=Identity(role="anon", claims={"sub": "u"})) as transaction:
         assert await transaction.fetch_row(seen) == ("anon", '{"sub":"u"}')
-    assert await database.fetch_row(seen) in {("postgres", ""), ("postgres", None)}
+    assert await database.fetch_row(seen) in {("mbaas", ""), ("mbaas", None)}
 
 
 async def test_the_system_schema_is_applied_once(database: Database) -> None:

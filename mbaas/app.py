@@ -1,0 +1,267 @@
+"""The composition root: one Config in, one running server out. Reads like a table of contents."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any, cast
+
+import msgspec
+from litestar import Litestar, asgi
+from litestar.exceptions import MethodNotAllowedException, NotFoundException
+from litestar.types import Receive as LitestarReceive
+from litestar.types import Scope as LitestarScope
+from litestar.types import Send as LitestarSend
+
+from mbaas.adapters.clock import Clock
+from mbaas.adapters.mail.deliver import choose_mailer
+from mbaas.adapters.plugins import load_plugins
+from mbaas.adapters.postgres.as_caller import transactions_as_caller
+from mbaas.adapters.postgres.database import Database
+from mbaas.adapters.postgres.embedded import EmbeddedPostgres, running_url
+from mbaas.adapters.postgres.introspect import read_functions
+from mbaas.adapters.postgres.migrate import migrate
+from mbaas.adapters.postgres.supervise import supervised
+from mbaas.adapters.postgres.system_schema import apply_system_schema
+from mbaas.adapters.secrets import SecretsFile
+from mbaas.config.settings import Config
+from mbaas.core.errors import ConfigError, MbaasError, NotFound
+from mbaas.core.observe import Observe, ignore
+from mbaas.core.rules.ruleset import RuleSet, compile_rules
+from mbaas.core.sql.policy import render_policies
+from mbaas.hooks.dispatch import Hooks
+from mbaas.http.access import json_access_log, log_access_log
+from mbaas.http.edge import Edge, Surface
+from mbaas.http.errors import MethodNotAllowed
+from mbaas.http.health import Health
+from mbaas.http.identity import Authenticator, auth_url
+from mbaas.http.logs import LineWriter, Log, make_log
+from mbaas.http.metrics import Metrics
+from mbaas.http.plugin_routes import PREFIX as PLUGINS
+from mbaas.http.plugin_routes import plugin_routes
+from mbaas.http.respond import ASGIApp
+from mbaas.http.server import server
+from mbaas.http.telemetry import observer
+from mbaas.modules.auth.app import MAX_BODY as AUTH_MAX_BODY
+from mbaas.modules.auth.app import auth_app
+from mbaas.modules.auth.errors import auth_dialect
+from mbaas.modules.records.dialect import rest_dialect
+from mbaas.modules.records.routes import records_app
+from mbaas.modules.records.service import Records
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """What one needs to know of a server that answers."""
+
+    url: str
+    anon_key: str
+    service_key: str
+    plugins: tuple[str, ...]
+    started_s: float
+    mail: str | None
+
+
+def serve(
+    config: Config,
+    *,
+    on_ready: Callable[[Ready], None] = lambda _: None,
+    safe_mode: bool = False,
+    unsafe_dev: bool = False,
+) -> int:
+    """Run the server until SIGTERM or SIGINT, then put everything away. Returns the exit status.
+
+    safe_mode: without plugins. unsafe_dev: accept a PostgreSQL that may lose writes. Raises MbaasError when it cannot
+    start; nothing is left running then.
+    """
+    return _run(_serve(config, on_ready, safe_mode=safe_mode, unsafe_dev=unsafe_dev))
+
+
+async def _serve(
+    config: Config, on_ready: Callable[[Ready], None], *, safe_mode: bool, unsafe_dev: bool
+) -> int:
+    began = time.monotonic()
+    metrics = Metrics()
+    writer = LineWriter(sys.stderr)
+    log = make_log(config.log, writer)
+    observe = observer(log, metrics)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(writer.close)
+        secrets = SecretsFile(config.data / "secrets.toml")
+        hooks = Hooks(observe=observe, timeout_s=config.plugins.timeout_s)
+        plugins = load_plugins(
+            hooks, config.plugins, root=config.root, collections=config.catalog.collections, safe_mode=safe_mode
+        )
+        database = await stack.enter_async_context(open_database(config, observe=observe, unsafe_dev=unsafe_dev))
+        rules = await migrated(database, config)
+        health = Health(database.ping)
+        auth = auth_app(
+            config=config,
+            secrets=secrets,
+            database=database,
+            mailer=choose_mailer(config.mail, config.data, clock=Clock()),
+            hooks=hooks,
+            observe=observe,
+        )
+        stack.push_async_callback(auth.close)
+        stack.push_async_callback(hooks.settle)
+        app = edge(
+            routes(config, rules, database, hooks, auth, observe),
+            config=config,
+            rules=lambda: rules,
+            authenticator=Authenticator(lambda: secrets.current, issuer=auth_url(config.server)),
+            health=health,
+            metrics=metrics,
+            log=log,
+            writer=writer,
+        )
+        running = server(app, config.server, health=health)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, secrets, log)
+
+        def ready() -> None:
+            on_ready(
+                Ready(
+                    url=config.server.public_url or f"http://{config.server.host}:{config.server.port}",
+                    anon_key=secrets.current.anon_key,
+                    service_key=secrets.current.service_key,
+                    plugins=plugins,
+                    started_s=time.monotonic() - began,
+                    mail=None if config.mail.host else str(config.data / "mail"),
+                )
+            )
+
+        serving = asyncio.create_task(running.serve())
+        while not running.started and not serving.done():
+            await asyncio.sleep(0.005)
+        if running.started:
+            ready()
+        await serving
+        if not running.started:
+            raise ConfigError(
+                f"cannot listen on {config.server.host}:{config.server.port}",
+                hint="another program may have the port; choose one with --port",
+            )
+    return 0
+
+
+def routes(
+    config: Config, rules: RuleSet, database: Database, hooks: Hooks, auth: ASGIApp, observe: Observe
+) -> Litestar:
+    """Every route. Hot prefixes are raw ASGI mounts; nothing stands between the edge and them."""
+    records = Records(database, lambda: rules, hooks, max_rows=config.limits.max_rows)
+    plugins = plugin_routes(
+        hooks.provided,
+        begin=transactions_as_caller(database),
+        timeout_s=config.limits.request_timeout_s,
+        observe=observe,
+    )
+    return Litestar(
+        route_handlers=[
+            mount("/rest/v1", records_app(records, limits=config.limits)),
+            mount("/auth/v1", auth),
+            mount(PLUGINS, plugins),
+        ],
+        exception_handlers={Exception: _to_the_edge},
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def _to_the_edge(_: Any, error: Exception) -> Any:
+    """The edge words whatever goes wrong, in the dialect of its prefix."""
+    if isinstance(error, NotFoundException):
+        raise NotFound("there is no such route") from error
+    if isinstance(error, MethodNotAllowedException):
+        raise MethodNotAllowed("this route does not take that method") from error
+    raise error
+
+
+def mount(prefix: str, app: ASGIApp) -> Any:
+    """A raw ASGI app below a prefix of Litestar."""
+
+    @asgi(prefix, is_mount=True, copy_scope=False)
+    async def mounted(scope: LitestarScope, receive: LitestarReceive, send: LitestarSend) -> None:
+        await app(cast(Any, scope), cast(Any, receive), cast(Any, send))
+
+    return mounted
+
+
+def edge(
+    app: Litestar,
+    *,
+    config: Config,
+    rules: Callable[[], RuleSet],
+    authenticator: Authenticator,
+    health: Health,
+    metrics: Metrics,
+    log: Log,
+    writer: LineWriter,
+) -> Edge:
+    """Everything that holds for every request, around the routes."""
+    return Edge(
+        cast(ASGIApp, app),
+        server=config.server,
+        limits=config.limits,
+        identify=authenticator.identify,
+        health=health,
+        metrics=metrics,
+        log=log,
+        access_log=json_access_log(writer) if config.log.requests else None,
+        surfaces=(
+            Surface(prefix="/rest/v1", dialect=rest_dialect(rules)),
+            Surface(prefix="/auth/v1", dialect=auth_dialect, max_body=AUTH_MAX_BODY),
+            Surface(prefix=PLUGINS),
+        ),
+    )
+
+
+# --- the database ----------------------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def open_database(
+    config: Config, *, observe: Observe = ignore, unsafe_dev: bool = False
+) -> AsyncIterator[Database]:
+    """The database with our own schema in it: the configured one, or our own PostgreSQL, started and kept running."""
+    async with contextlib.AsyncExitStack() as stack:
+        url = config.database.url
+        if url is None:
+            cluster = EmbeddedPostgres(config.data / "postgres", unsafe_dev=unsafe_dev)
+            url = (await stack.enter_async_context(supervised(cluster, observe=observe))).url()
+        database = Database.from_settings(url, config.database, observe=observe, unsafe_dev=unsafe_dev)
+        await database.open()
+        stack.push_async_callback(database.close)
+        await apply_system_schema(database)
+        yield database
+
+
+async def migrated(database: Database, config: Config) -> RuleSet:
+    """Brings the tables to what the configuration says and gives the rules over what then exists.
+
+    Raises DestructiveChange when that would lose data: such steps are for a person to allow.
+    """
+    rules = compile_rules(config.catalog)
+    await migrate(database, config.catalog, lambda name: render_policies(rules, name), config.functions_sql)
+    functions = await read_functions(database, [function.name for function in config.catalog.functions])
+    return msgspec.structs.replace(rules, catalog=msgspec.structs.replace(rules.catalog, functions=functions))
+
+
+def _reload(secrets: SecretsFile, log: Log) -> None:
+    """SIGHUP: the secrets again. Those in force stay when the file cannot be used."""
+    try:
+        secrets.reload()
+    except MbaasError as error:
+        log.error("secrets_not_reloaded", reason=error.message)
+    else:
+        log.info("secrets_reloaded")
+
+
+def _run(coroutine: Any) -> int:
+    if sys.platform == "win32":
+        return cast(int, asyncio.run(coroutine))
+    import uvloop
+
+    return cast(int, uvloop.run(coroutine))
