@@ -72,12 +72,12 @@ def log_access_log(log: Log) -> AccessLog:
 
 
 def _line(scope: Scope, status: int, seconds: float) -> Line:
-    path: str = scope["path"]
+    state = scope["state"]
+    path: str = state.get("path") or scope["path"]
     if len(path) > 512:
         path = path[:512] + "…"
     if "=" in path or "eyJ" in path or "sb_" in path:
         path = redact_text(path)
-    state = scope["state"]
     line = Line("", "info", "request", scope["method"], path, status, round(seconds * 1000, 2), "", "")
     line.request_id = state.get("request_id", "")
     line.client_ip = state.get("client_ip", "")

@@ -122,6 +122,7 @@ HIDDEN = last(b"/hidden")
         b"content-length: -1\r\n",
         b"content-length: 99999999999999999999999\r\n",
         b"transfer-encoding: xchunked\r\n",
+        b"transfer-encoding: gzip, chunked\r\n",
         b"transfer-encoding: chunked, identity\r\n",
         b"transfer-encoding : chunked\r\n",
         b" transfer-encoding: chunked\r\n",

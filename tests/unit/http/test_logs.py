@@ -19,6 +19,7 @@ from mbaas.core.observe import (
     DatabaseLost,
     HookFailed,
     HookRested,
+    MigrationStepBegan,
     QueryRan,
     SecurityEvent,
 )
@@ -227,15 +228,26 @@ def test_observations_become_lines_and_numbers() -> None:
         HookRested("slugs.x", "RecordCreated", 60.0),
         DatabaseLost("reset by peer"),
         SecurityEvent("refresh_token_reused", "user 1"),
+        MigrationStepBegan("add posts.slug", 1, 2),
     ):
         observe(told)
     text = metrics.reply().body.decode()
     assert "mbaas_database_up 0.0" in text
     assert 'mbaas_events_total{event="hook_failed",kind="slugs.x"} 1.0' in text
-    assert 'mbaas_events_total{event="security",kind="refresh_token_reused"} 1.0' in text
+    assert 'mbaas_events_total{event="security_event",kind="refresh_token_reused"} 1.0' in text
     assert "mbaas_statement_duration_seconds_count 2.0" in text
     assert 'mbaas_statement_duration_seconds_bucket{le="0.0025"} 1.0' in text
     observe(DatabaseBack(1200.0))
     assert "mbaas_database_up 1.0" in metrics.reply().body.decode()
-    events = [line["event"] for line in lines(stream, writer)]
-    assert events == ["slow_statement", "hook_failed", "hook_rests", "database_lost", "security", "database_back"]
+    told_lines = lines(stream, writer)
+    assert (told_lines[0]["level"], told_lines[1]["on"]) == ("warning", "RecordCreated")
+    events = [line["event"] for line in told_lines]
+    assert events == [
+        "query_ran",
+        "hook_failed",
+        "hook_rested",
+        "database_lost",
+        "security_event",
+        "migration_step_began",
+        "database_back",
+    ]
