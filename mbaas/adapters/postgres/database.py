@@ -65,6 +65,11 @@ class Database:
         self._acquire_timeout_s = acquire_timeout_s
         self._idle: asyncio.Queue[Any] = asyncio.Queue()
 
+    @property
+    def url(self) -> str:
+        """The server and database, for who needs a connection of his own."""
+        return self._url
+
     async def open(self) -> None:
         """Connect. Raises Unavailable when the server does not answer."""
         for _ in range(self._size):
