@@ -62,7 +62,7 @@ TABLE: dict[type[MbaasError], tuple[int, str | None]] = {
 
 _INTERNAL = "Something went wrong on the server"
 _TOKEN = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
-_NAMES_CONSTRAINT = re.compile(r' "[^"]*+"$')
+_FROM_CONSTRAINT_ON = re.compile(r' constraint ".*', re.DOTALL)
 _NULL_IN_COLUMN = re.compile(r'null value in column "([^"]*+)" of relation "[^"]*+" violates not-null constraint')
 
 
@@ -159,7 +159,7 @@ def _from_database(error: DatabaseError, role: Role, readable: bool) -> Refusal:
         if state not in ("23503", "23505") or not readable:
             details = None  # "Failing row contains (...)", "Key (email)=(...) already exists."
         if not readable:
-            message = _NAMES_CONSTRAINT.sub("", message)
+            message = _FROM_CONSTRAINT_ON.sub(" constraint", message)
             message = _NULL_IN_COLUMN.sub("null value in a column violates not-null constraint", message)
     elif state.startswith("42"):
         details = None

@@ -268,7 +268,7 @@ def test_what_a_caller_may_not_know_never_leaves(state: str, readable: bool, rol
     message = PLANTED if not state.startswith("23") else "violates a constraint"
     details = PLANTED if state not in ("23503", "23505") or not readable else None
     error = database(state, message, details=details, hint=PLANTED, table="hidden", constraint="hidden_key")
-    status, headers, body = refuse(error, role=role, readable=readable).answer()
+    _, headers, body = refuse(error, role=role, readable=readable).answer()
     assert b"hunter2" not in body
     assert b"hidden" not in body
     assert not any(b"hunter2" in value for _, value in headers)
