@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from mbaas.core.errors import InvalidValue
 from mbaas.core.query.errors import QueryTooComplex, shorten
@@ -22,6 +22,7 @@ TEXT_SEARCH = frozenset({"fts", "plfts", "phfts", "wfts"})
 IS_VALUES = frozenset({"null", "not_null", "true", "false", "unknown"})
 OPERATORS = PLAIN | TEXT_SEARCH | {"in", "is"}
 
+_SPACE = " \t\r\n"
 _OPERATOR = re.compile(r"([a-z]++)(?:\(([\w $]++)\))?+\.")
 _WORD = re.compile(r"[A-Za-z_]++", re.ASCII)
 _GROUP = re.compile(r"(not\.)?+(and|or)[ \t\r\n]*+\(")
@@ -46,7 +47,7 @@ def parse_condition(path: Path, text: str, limits: Limits) -> Condition:
     if dot and operator in PLAIN:
         return Condition(path, operator, value)
     scanner = Scanner(text, "filter", limits)
-    condition = _operation(scanner, path, _rest)
+    condition = _operation(scanner, path, _ALONE)
     if not scanner.done:
         raise scanner.fail("end of input")
     return condition
@@ -114,7 +115,7 @@ class _Tree:
         scanner.skip()
         if not scanner.take("."):
             raise scanner.fail("delimiter (.)")
-        condition = _operation(scanner, path, _until_separator)
+        condition = _operation(scanner, path, _IN_TREE)
         scanner.skip()
         return condition
 
@@ -126,8 +127,15 @@ def terms(item: Filter) -> int:
     return 1 + sum(terms(inner) for inner in item.items)
 
 
-def _operation(scanner: Scanner, path: Path, read_value: Callable[[Scanner], str]) -> Condition:
-    """``[not.]operator[(any|all|config)].value``; ``read_value`` knows where a raw value ends."""
+class _Place(NamedTuple):
+    """Where a condition stands: what reads its value up to the end of it, and what an unquoted element of a list is."""
+
+    read_value: Callable[[Scanner], str]
+    element: Callable[[str], str]
+
+
+def _operation(scanner: Scanner, path: Path, place: _Place) -> Condition:
+    """``[not.]operator[(any|all|config)].value``."""
     negated = scanner.take("not.")
     start = scanner.at
     found = _OPERATOR.match(scanner.text, start)
@@ -137,13 +145,13 @@ def _operation(scanner: Scanner, path: Path, read_value: Callable[[Scanner], str
     scanner.at = found.end()
     if option is None:
         if operator in PLAIN or operator in TEXT_SEARCH:
-            return Condition(path, operator, read_value(scanner), negated)
-        return Condition(path, operator, _list(scanner) if operator == "in" else _is_value(scanner), negated)
+            return Condition(path, operator, place.read_value(scanner), negated)
+        return Condition(path, operator, _list(scanner, place) if operator == "in" else _is_value(scanner), negated)
     if operator in TEXT_SEARCH and option.strip():
-        return Condition(path, operator, read_value(scanner), negated, config=option.strip())
+        return Condition(path, operator, place.read_value(scanner), negated, config=option.strip())
     if operator in QUANTIFIED and option in ("any", "all"):
         quantifier: Literal["any", "all"] = "any" if option == "any" else "all"
-        return Condition(path, operator, parse_array(read_value(scanner)), negated, quantifier)
+        return Condition(path, operator, parse_array(place.read_value(scanner)), negated, quantifier)
     raise scanner.fail("operator (eq, gt, ...)", start + len(operator))
 
 
@@ -166,7 +174,12 @@ def _until_separator(scanner: Scanner) -> str:
     if bare is None:
         return ""
     scanner.at = bare.end()
-    return bare[0].rstrip(" \t\r\n")
+    return bare[0].rstrip(_SPACE)
+
+
+# Outside of a tree, where clients send values as they are, spaces are theirs; inside, where people write, layout.
+_ALONE = _Place(_rest, lambda text: text)
+_IN_TREE = _Place(_until_separator, lambda text: text.strip(_SPACE))
 
 
 def _is_value(scanner: Scanner) -> str:
@@ -178,9 +191,8 @@ def _is_value(scanner: Scanner) -> str:
     return word
 
 
-def _list(scanner: Scanner) -> tuple[str, ...]:
+def _list(scanner: Scanner, place: _Place) -> tuple[str, ...]:
     """``(a,"b,c",d)``. Only a text that is quoted as a whole loses its quotes; nothing at all is no element."""
-    scanner.skip()
     if not scanner.take("("):
         raise scanner.fail('"("')
     elements: list[str] = []
@@ -193,10 +205,10 @@ def _list(scanner: Scanner) -> tuple[str, ...]:
             bare = _BARE.match(scanner.text, scanner.at)
             if bare is not None:
                 scanner.at = bare.end()
-                elements.append(bare[0])
+                elements.append(place.element(bare[0]))
         if not scanner.take(","):
             break
-    blank = len(elements) == 1 and quoted is None and not elements[0].strip(" \t\r\n")
+    blank = len(elements) == 1 and quoted is None and not elements[0].strip(_SPACE)
     if not scanner.take(")"):
         raise scanner.fail('"," or ")"')
     scanner.skip()

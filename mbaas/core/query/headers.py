@@ -28,7 +28,8 @@ _KNOWN = {f"{word}={value}": (field, value) for word, (field, values) in _FIELDS
 _APPLIED = ("resolution", "missing", "return", "count", "tx", "handling")  # in PostgREST's order
 
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
-_OUTSIDE_QUOTES = re.compile(r'(?:[^,"]++|"(?:[^"\\]++|\\.)*+"|")++', re.DOTALL)
+# A quote that is never closed runs to the end: to look for its end and then give up would cost the rest each time.
+_OUTSIDE_QUOTES = re.compile(r'(?:[^,"]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z))++', re.DOTALL)
 _QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)", re.ASCII)
 
 _KINDS: dict[str, Kind] = {

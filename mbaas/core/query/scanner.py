@@ -16,7 +16,7 @@ _NAME = re.compile(r"[\w $]++(?:-(?!>)[\w $]++)*+")
 _QUOTED = re.compile(r'"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _KEY = re.compile(r"(?:[^\-:.,>()]++|-(?!>)|:(?!:))++")
-_INDEX = re.compile(r"-?[0-9]{1,10}", re.ASCII)
+_INDEX = re.compile(r"-?[0-9]++", re.ASCII)
 
 _LARGEST_INDEX = 2**31 - 1  # PostgreSQL takes an integer there
 
@@ -129,10 +129,9 @@ class Scanner:
             raise self.fail('"-", digit or any non reserved character different from: .,>()', start)
         self.at = found.end()
         if _INDEX.fullmatch(key):
-            index = int(key)
-            if abs(index) > _LARGEST_INDEX:
+            if len(key) > 11 or abs(int(key)) > _LARGEST_INDEX:
                 raise self.fail("an index below 2147483648", start)
-            return index
+            return int(key)
         if key.startswith("-"):
             raise self.fail("digit", start + found[0].index("-") + 1)
         return key
