@@ -147,7 +147,7 @@ class Resolver:
             outputs=tuple(outputs),
             where=all_of(*(_filter(one, owner, tests) for path, one in said.filters if not path)),
             order=tuple(self._order(term, owner, tests) for term in said.order.get((), ())),
-            limit=_least(window.limit, self.max_rows),
+            limit=least(window.limit, self.max_rows),
             offset=window.offset,
             embeds=tuple(embeds),
             grouped=grouped,
@@ -265,5 +265,6 @@ def _checked(cast: str | None) -> str | None:
     return None if cast is None else _known(cast)
 
 
-def _least(asked: int | None, most: int | None) -> int | None:
+def least(asked: int | None, most: int | None) -> int | None:
+    """The smaller of two limits, ``None``: no limit."""
     return most if asked is None else asked if most is None else min(asked, most)

@@ -148,7 +148,7 @@ class _App:
         if asked.preferences.representation == "headers-only" and written.page is not None:
             location = _location(name, written.page)
             headers += [] if location is None else [(b"location", location)]
-            return Reply(200 if merged else 201, headers=tuple(headers))
+            return Reply(200 if merged else 201, headers=(*headers, *_applied(asked)))
         return _represented(asked, written, headers, 200 if merged else 201, 200 if merged else 201)
 
     async def _update(self, asked: _Asked, name: str) -> Reply:
@@ -256,14 +256,15 @@ _FROM_START = Window()
 
 
 def _names(scope: Scope, prefix: str) -> list[str]:
-    """The parts of the path behind the prefix, each decoded by itself. Raises UnknownPath when there are too many."""
-    raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
-    path = raw.partition(b"?")[0].decode("ascii", "replace")
-    root = quote(scope.get("root_path", ""))
-    if root and path.startswith(root):
-        path = path[len(root) :]
-    path = path.removeprefix(prefix).strip("/")
-    return [unquote(part) for part in path.split("/")] if path else []
+    """The parts of the path behind the prefix, each decoded by itself: an encoded slash is part of a name."""
+    raw: bytes | None = scope.get("raw_path")
+    path = quote(scope["path"]) if raw is None else raw.decode("latin-1")
+    if root := scope.get("root_path"):
+        path = path.removeprefix(quote(root))
+    names = path.removeprefix(prefix).strip("/").split("/")
+    if "%" in path:
+        names = [unquote(name) for name in names]
+    return names if names != [""] else []
 
 
 def _asked(scope: Scope, receive: Receive, identity: Identity) -> _Asked:
