@@ -211,3 +211,13 @@ class TransactionConflict(DatabaseError):
 
     code = "transaction_conflict"
     retry_after_s = 1
+
+
+class RuleError(ConfigError):
+    """A rule's text cannot be understood. ``position``: 1-based column in it; ``where``: collection and key."""
+
+    code = "rule_invalid"
+
+    def __init__(self, message: str, *, hint: str | None = None, position: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.position = position

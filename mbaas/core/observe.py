@@ -56,6 +56,13 @@ class HookRested(msgspec.Struct, frozen=True):
     rest_s: float
 
 
+class MailFailed(msgspec.Struct, frozen=True):
+    """A mail was promised and could not be sent. kind: which mail; never to whom."""
+
+    kind: str
+    reason: str
+
+
 class SecurityEvent(msgspec.Struct, frozen=True):
     """Something an operator wants to see: a replayed refresh token, a refused key."""
 
@@ -65,7 +72,15 @@ class SecurityEvent(msgspec.Struct, frozen=True):
 
 
 Observation: TypeAlias = (
-    QueryRan | DatabaseLost | DatabaseBack | PostgresExited | PostgresStarted | HookFailed | HookRested | SecurityEvent
+    QueryRan
+    | DatabaseLost
+    | DatabaseBack
+    | PostgresExited
+    | PostgresStarted
+    | HookFailed
+    | HookRested
+    | MailFailed
+    | SecurityEvent
 )
 Observe: TypeAlias = Callable[[Observation], None]
 

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from mbaas.http.respond import Reply
 
+WATCHED_S = 60.0  # who asked whether we are ready in this time before draining will ask again
+ANNOUNCED = 2  # answers of "draining" after which whoever watches should know
 CACHE_S = 1.0  # however often one asks, the database is asked once in this time
 PROBE_TIMEOUT_S = 2.0
 
@@ -18,24 +20,39 @@ class Health:
     def __init__(self, probe: Callable[[], Awaitable[None]]) -> None:
         """probe: does nothing when the database answers, raises when not."""
         self._probe = probe
-        self._draining = False
+        self._draining_since: float | None = None
+        self._announced = 0
+        self._watched_at = float("-inf")
         self._asked_at = float("-inf")
         self._asking: asyncio.Task[bool] | None = None
 
     @property
     def draining(self) -> bool:
-        return self._draining
+        return self._draining_since is not None
 
     def drain(self) -> None:
         """From now on not ready: running requests finish, new ones should go elsewhere."""
-        self._draining = True
+        if self._draining_since is None:
+            self._draining_since = time.monotonic()
+
+    def announcing(self, max_s: float) -> bool:
+        """Whether a balancer that watches us has yet to learn that we are draining. At most ``max_s`` seconds."""
+        since = self._draining_since
+        return (
+            since is not None
+            and self._watched_at > since - WATCHED_S
+            and self._announced < ANNOUNCED
+            and time.monotonic() < since + max_s
+        )
 
     def live(self) -> Reply:
         return Reply(200, b'{"status":"live"}')
 
     async def ready(self) -> Reply:
-        if self._draining:
+        if self.draining:
+            self._announced += 1
             return _not_ready(b"draining")
+        self._watched_at = time.monotonic()
         if not await self._database_answers():
             return _not_ready(b"database")
         return Reply(200, b'{"status":"ready"}')

@@ -12,7 +12,16 @@ from mbaas.http.respond import Message, Receive, Scope
 
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 65_536  # all values together; a session cookie and a long Prefer are far below
-ONCE = (b"authorization", b"apikey", b"content-length", b"content-type", b"host", b"origin", b"x-request-id")
+ONCE = (
+    b"authorization",
+    b"apikey",
+    b"content-length",
+    b"content-type",
+    b"host",
+    b"origin",
+    b"transfer-encoding",
+    b"x-request-id",
+)
 """Headers that decide something and may come once: two of them would let two readers see two requests."""
 
 _ODD = re.compile(r"//|/\.\.?(?:/|\Z)|\\|[\x00-\x1f\x7f\ufffd]")
@@ -74,6 +83,8 @@ def check_repeated(headers: list[tuple[bytes, bytes]]) -> None:
 
 def declared_length(head: dict[bytes, bytes], *, max_body: int) -> int | None:
     """The length the client declares, ``None`` for chunked or none. Raises TooLarge, QueryError."""
+    if head.get(b"transfer-encoding", b"chunked").strip().lower() != b"chunked":
+        raise QueryError("the only transfer-encoding read here is chunked")  # RFC 9112 section 6.1
     text = head.get(b"content-length")
     if text is None:
         return None

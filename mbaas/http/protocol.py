@@ -116,8 +116,8 @@ class Protocol(HttpToolsProtocol):
             self._reject(408, "Request Timeout")
 
     def _reject(self, status: int, phrase: str) -> None:
-        """Answers what never became a request, and closes. Not while another answer is on its way."""
-        if self._busy:
+        """Answers what never became a whole request, and closes; after the answer that is on its way, if one is."""
+        if self._busy and (self.cycle.response_started or not self.cycle.more_body):
             self.cycle.keep_alive = False
             self.pipeline.clear()
             self.flow.pause_reading()

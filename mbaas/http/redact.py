@@ -35,7 +35,7 @@ _LOOKS = re.compile(
             r"(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z))",
             r"(?P<scheme>\b(?:bearer|basic)\s+)[\w.~+/=-]{6,}",  # RFC 6750, RFC 7617
             r"(?P<user>://[^\s:/@]+:)[^\s@/]+(?=@)",  # RFC 3986 userinfo
-            rf"(?P<query>(?:[?&;#]|\b)(?:{_PARAMETERS})=)[^&\s'\";]+",
+            rf"(?P<query>(?:[?&;#]|\b)(?:{_PARAMETERS})=)[^&#\s'\"]+",
             rf"(?P<pair>['\"](?:{_WORDS})['\"]\s*[:=,]\s*b?)(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")",
         )
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import signal
 from collections.abc import Iterator
 from types import FrameType
 
@@ -15,21 +16,30 @@ from mbaas.http.protocol import Protocol
 from mbaas.http.respond import ASGIApp
 
 KEEP_ALIVE_S = 75  # longer than what balancers keep by default (60), so that they close first and lose no request
+ANNOUNCE_S = 10.0
 
 
 class Server(uvicorn.Server):
     """Drains on SIGTERM and SIGINT: not ready at once, no new connections, running requests finish, then shutdown.
 
-    ``serve`` and ``run`` return after that, so that the caller can put the rest away and exit with 0.
+    A balancer that asks ``/health/ready`` is given time to notice before connections are refused; SIGINT, a person's
+    Ctrl-C, does not wait for that. ``serve`` and ``run`` return in the end, so that the caller can put the rest away
+    and exit with 0.
     """
 
-    def __init__(self, config: uvicorn.Config, health: Health) -> None:
+    def __init__(self, config: uvicorn.Config, health: Health, *, announce_s: float) -> None:
         super().__init__(config)
         self._health = health
+        self._announce_s = announce_s
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._health.drain()
+        if sig == signal.SIGINT:
+            self._announce_s = 0.0
         super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) and not self._health.announcing(self._announce_s)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -57,4 +67,4 @@ def server(app: ASGIApp, settings: ServerSettings, *, health: Health) -> Server:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=math.ceil(settings.drain_s),
     )
-    return Server(config, health)
+    return Server(config, health, announce_s=min(ANNOUNCE_S, settings.drain_s / 2))

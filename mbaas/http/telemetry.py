@@ -7,6 +7,7 @@ from mbaas.core.observe import (
     DatabaseLost,
     HookFailed,
     HookRested,
+    MailFailed,
     Observation,
     Observe,
     QueryRan,
@@ -30,6 +31,9 @@ def observer(log: Log, metrics: Metrics) -> Observe:
             log.error("hook_failed", hook=told.hook, on=told.event, error=told.error, trace=told.trace)
         elif isinstance(told, HookRested):
             log.error("hook_rests", hook=told.hook, on=told.event, rest_s=told.rest_s)
+        elif isinstance(told, MailFailed):
+            metrics.count("mail_failed", told.kind)
+            log.error("mail_failed", mail=told.kind, reason=told.reason)
         elif isinstance(told, DatabaseLost):
             metrics.database_up = False
             metrics.count("database_lost")

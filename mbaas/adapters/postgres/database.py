@@ -19,7 +19,7 @@ import msgspec
 
 from mbaas.adapters.postgres.connection import connect
 from mbaas.adapters.postgres.errors import DRIVER_ERRORS, is_failover, translate
-from mbaas.adapters.postgres.pool import CLEAN, Link, Pool
+from mbaas.adapters.postgres.pool import CLEAN, ROLLBACK, Link, Pool
 from mbaas.adapters.postgres.server_check import check_server
 from mbaas.config.settings import DatabaseSettings
 from mbaas.core.errors import MbaasError, Unavailable
@@ -34,7 +34,6 @@ _RETRIED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 # One message. The cleaning comes before the commit, since that does not fail in a transaction which already has failed:
 # it then rolls back without a word. What is deferred to the commit is done before the cleaning, still as the caller.
 _COMMIT = f"set constraints all immediate; {CLEAN}; commit"
-_ROLLBACK = f"rollback; {CLEAN}"
 _ROLLBACK_S = 2.0
 _BECOME = """
 select set_config('role', $1, true),
@@ -225,7 +224,7 @@ class Database:
         if isinstance(error, DRIVER_ERRORS) and not isinstance(error, TimeoutError):
             self._pool.release(link)
         else:  # cancelled, by the caller or by the clock: the statement may still run
-            self._pool.settle(link)
+            self._pool.settle(link, CLEAN)
 
     @contextlib.asynccontextmanager
     async def _held(self, *, read_only: bool = False) -> AsyncIterator[Any]:
@@ -242,7 +241,7 @@ class Database:
             await self._roll_back(link)
             _raise(error, connection)
         except BaseException:
-            self._pool.settle(link)
+            self._pool.settle(link, ROLLBACK)
             raise
         else:
             self._pool.release(link)
@@ -250,9 +249,9 @@ class Database:
     async def _roll_back(self, link: Link) -> None:
         try:
             if not link.connection.is_closed():
-                await link.connection.execute(_ROLLBACK, timeout=_ROLLBACK_S)
+                await link.connection.execute(ROLLBACK, timeout=_ROLLBACK_S)
         except BaseException as error:
-            self._pool.settle(link)  # which gives it up when it can do no better
+            self._pool.settle(link, ROLLBACK)  # which gives it up when it can do no better
             if not isinstance(error, DRIVER_ERRORS):
                 raise
         else:

@@ -20,6 +20,7 @@ CLEAN = (
     "reset session authorization; reset role; reset all; unlisten *; close all; discard temp; discard sequences; "
     "select pg_advisory_unlock_all()"
 )
+ROLLBACK = f"rollback; {CLEAN}"
 _SETTLE_S = 2.0
 _WAITING_PER_LINK = 100
 _EXPIRE_PAUSE_S = 1.0
@@ -75,10 +76,10 @@ class Pool:
         self._closed = True
         for future in list(self._waiting):
             self._fail(future, Unavailable("the server is stopping"))
-        for link in self._idle:
+        idle, self._idle = self._idle, []
+        for link in idle:
             self._links.discard(link)
             await _close(link)
-        self._idle.clear()
         deadline = asyncio.get_running_loop().time() + patience_s
         while self._links and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - once, at the end
             await asyncio.sleep(0.01)
@@ -137,9 +138,12 @@ class Pool:
                 return
         self._idle.append(link)
 
-    def settle(self, link: Link) -> None:
-        """Take back a connection in the middle of something: end that in the background, or give the connection up."""
-        self._spawn(self._settle(link))
+    def settle(self, link: Link, script: str) -> None:
+        """Take back a connection in the middle of something, in the background, or give it up.
+
+        script: CLEAN after a statement by itself, ROLLBACK after one that may be part of a transaction.
+        """
+        self._spawn(self._settle(link, script))
 
     def expire(self) -> None:
         """Replace every connection: the idle now, the others when they come back. At most once a second."""
@@ -205,20 +209,15 @@ class Pool:
         finally:
             self._refilling = False
 
-    async def _settle(self, link: Link) -> None:
+    async def _settle(self, link: Link, script: str) -> None:
         try:
-            async with asyncio.timeout(_SETTLE_S):
-                # The driver has asked the server to cancel, and waits for that before it sends this. It may be sent in
-                # an aborted transaction, and is the one to be hit if the cancellation comes late.
-                await link.connection.execute(";")
-                if link.connection.is_in_transaction():
-                    await link.connection.execute("rollback")
-                await link.connection.execute(CLEAN)
-        except DRIVER_ERRORS:
+            # The driver has asked the server to cancel what runs, and waits for that before it sends this. If the
+            # cancellation comes late it hits the script, and the connection goes.
+            await link.connection.execute(script, timeout=_SETTLE_S)
+        except BaseException as error:
             self._drop(link)
-        except asyncio.CancelledError:
-            self._drop(link)
-            raise
+            if not isinstance(error, DRIVER_ERRORS):
+                raise
         else:
             self.release(link)
 

@@ -1,80 +1,61 @@
-"""Stand-in until the real one is merged."""
+"""Every rule of a catalog, parsed. What a collection or field does not say is decided here: nobody, everybody."""
 
 from __future__ import annotations
 
-from typing import Any
+import msgspec
 
-import sqlglot
-from sqlglot import exp
-
-from mbaas.core.expr import types as t
+from mbaas.core.errors import RuleError
+from mbaas.core.expr.types import FALSE, TRUE, Expr
+from mbaas.core.rules.parse import parse_rule
 from mbaas.core.schema.catalog import Catalog, Operation
 
-
-def _parse(text: str) -> t.Expr:
-    return _go(sqlglot.parse_one(text, dialect="postgres"), {})
+OPERATIONS: tuple[Operation, ...] = ("select", "insert", "update", "delete")
 
 
-def _go(e: Any, scope: dict[str, str]) -> t.Expr:
-    def go(x: Any) -> t.Expr:
-        return _go(x, scope)
+class RuleSet(msgspec.Struct, frozen=True):
+    """A catalog with its rules as expressions."""
 
-    if isinstance(e, exp.Paren):
-        return go(e.this)
-    if isinstance(e, exp.And):
-        return t.And((go(e.left), go(e.right)))
-    if isinstance(e, exp.Or):
-        return t.Or((go(e.left), go(e.right)))
-    if isinstance(e, exp.Not):
-        return t.Not(go(e.this))
-    if isinstance(e, exp.Boolean):
-        return t.Literal(bool(e.this))
-    if isinstance(e, exp.Literal):
-        return t.Literal(e.this if e.is_string else int(e.this))
-    if isinstance(e, exp.Is):
-        return t.Is(go(e.this), "null")
-    if isinstance(e, exp.Dot) or (isinstance(e, exp.Anonymous)):
-        return t.Claim("uid")
-    if isinstance(e, exp.Column):
-        return t.Column(e.name, e.table)
-    if isinstance(e, exp.Exists):
-        select = e.this
-        table = select.find(exp.Table)
-        return t.Exists(t.Select(table.name, table.alias, go(select.args["where"].this)))
-    if isinstance(e, exp.Binary):
-        op = {exp.EQ: "=", exp.NEQ: "<>", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}[type(e)]
-        return t.Binary(op, go(e.left), go(e.right))
-    raise TypeError(repr(e))
+    catalog: Catalog
+    rows: dict[tuple[str, str], Expr]
+    reads: dict[tuple[str, str], Expr]
+    writes: dict[tuple[str, str], Expr]
 
+    def row(self, collection: str, operation: Operation) -> Expr:
+        """Which rows the operation is for. Without a rule: none."""
+        return self.rows.get((collection, operation), FALSE)
 
-class RuleSet:
-    def __init__(self, catalog: Catalog, rules: dict[tuple[str, str], t.Expr]) -> None:
-        self.catalog = catalog
-        self._rules = rules
+    def read(self, collection: str, field: str) -> Expr:
+        """For which rows the field shows. Without a rule: all; a hidden one: none."""
+        return self.reads.get((collection, field), TRUE)
 
-    def row(self, collection: str, operation: Operation) -> t.Expr:
-        return self._rules.get((collection, operation), t.FALSE)
-
-    def read(self, collection: str, field: str) -> t.Expr:
-        return self._rules.get((collection, "read:" + field), t.TRUE)
-
-    def write(self, collection: str, field: str) -> t.Expr:
-        return self._rules.get((collection, "write:" + field), t.TRUE)
+    def write(self, collection: str, field: str) -> Expr:
+        """For which rows the field may be set. Without a rule: all."""
+        return self.writes.get((collection, field), TRUE)
 
 
 def compile_rules(catalog: Catalog) -> RuleSet:
-    rules = {}
-    operations: tuple[Operation, ...] = ("select", "insert", "update", "delete")
-    for name, collection in catalog.collections.items():
-        for operation in operations:
-            text = collection.rules.of(operation)
-            if text is not None:
-                rules[name, str(operation)] = _parse(text)
+    """The catalog's rules. Raises RuleError with every fault, each naming collection and key."""
+    rows: dict[tuple[str, str], Expr] = {}
+    reads: dict[tuple[str, str], Expr] = {}
+    writes: dict[tuple[str, str], Expr] = {}
+    faults: list[str] = []
+    for collection in catalog.collections.values():
+        texts = [(rows, (collection.name, op), f"rules.{op}", collection.rules.of(op)) for op in OPERATIONS]
         for field in collection.fields:
+            texts.append((reads, (collection.name, field.name), f"fields.{field.name}.read", field.read))
+            texts.append((writes, (collection.name, field.name), f"fields.{field.name}.write", field.write))
             if field.hidden:
-                rules[name, "read:" + field.name] = t.FALSE
-            elif field.read is not None:
-                rules[name, "read:" + field.name] = _parse(field.read)
-            if field.write is not None:
-                rules[name, "write:" + field.name] = _parse(field.write)
-    return RuleSet(catalog, rules)
+                reads[(collection.name, field.name)] = FALSE
+        for into, key, where, text in texts:
+            if text is None:
+                continue
+            try:
+                into[key] = parse_rule(text, collection=collection, catalog=catalog)
+            except RuleError as error:
+                hint = f" ({error.hint})" if error.hint else ""
+                faults.append(f"collections.{collection.name}.{where}: {error.message}{hint}")
+            if collection.field(key[1]) is not None and into is reads and collection.field(key[1]).hidden:  # type: ignore[union-attr]
+                into[key] = FALSE
+    if faults:
+        raise RuleError("\n  ".join(faults) if len(faults) > 1 else faults[0])
+    return RuleSet(catalog, rows, reads, writes)

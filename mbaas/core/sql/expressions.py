@@ -1,9 +1,10 @@
-"""Stand-in until the real one is merged."""
+"""``Expr`` as SQL, the same for every use but for the caller: bound values inline, ``auth.*()`` calls in a policy."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import assert_never
 
 import msgspec
 
@@ -12,10 +13,18 @@ from mbaas.core.expr.walk import walk
 from mbaas.core.identity import Identity
 from mbaas.core.sql.fragment import Fragment, concat, identifier, join, quote_text, sql, value
 
-_RAISING = frozenset({"~", "~*", "like", "ilike"})
+_RAISING = frozenset(("~", "~*", "!~", "!~*", "like", "ilike"))
+_ORDERING = frozenset(("<", "<=", ">", ">="))
+OPERATORS = frozenset(
+    "= <> < <= > >= + - * || like ilike ~ ~* @> <@ && ? << >> &> &< -|- @@ !~ !~*".split()
+) | {"is distinct from", "is not distinct from"}  # fmt: skip
+FUNCTIONS = frozenset(
+    "lower upper length coalesce nullif trim abs starts_with now current_date to_tsvector".split()
+)  # fmt: skip
 
 
 def may_raise(expr: t.Expr) -> bool:
+    """Whether PostgreSQL may refuse the expression for one row and not for another, or only when it meets a row."""
     for part in walk(expr):
         if isinstance(part, t.TextSearch | t.Cast):
             return True
@@ -26,65 +35,134 @@ def may_raise(expr: t.Expr) -> bool:
     return False
 
 
-def render_expr(expr: Any, *, column: Callable[[t.Column], Fragment], identity: Identity | None) -> Fragment:
-    def go(e: Any) -> Fragment:
-        if isinstance(e, t.Column):
-            return column(e) if e.scope == "" else identifier(e.scope, e.name)
-        if isinstance(e, t.Literal):
-            if e.value is None or isinstance(e.value, bool):
-                text = str(e.value).lower() if e.value is not None else "null"
-            elif isinstance(e.value, str):
-                text = quote_text(e.value)
-            else:
-                text = str(e.value)
-            return sql(text + (f"::{e.type}" if e.type else ""))
-        if isinstance(e, t.Value):
-            return value(e.text, e.type)
-        if isinstance(e, t.Claim):
-            assert identity is not None
-            if e.kind == "uid":
-                return value(identity.user_id, "uuid")
-            if e.kind == "role":
-                return value(identity.role, "text")
-            if e.kind == "jwt":
-                return value(msgspec.json.encode(identity.claims).decode(), "jsonb")
-            return value(identity.aal if e.kind == "aal" else identity.email, "text")
-        if isinstance(e, t.Json):
-            step = quote_text(e.step) if isinstance(e.step, str) else str(e.step)
-            return concat(go(e.base), "->>" if e.as_text else "->", step)
-        if isinstance(e, t.And):
-            return concat("(", join(" and ", map(go, e.items)), ")")
-        if isinstance(e, t.Or):
-            return concat("(", join(" or ", map(go, e.items)), ")")
-        if isinstance(e, t.Not):
-            return concat("(not ", go(e.item), ")")
-        if isinstance(e, t.Binary):
-            return concat("(", go(e.left), f" {e.op} ", go(e.right), ")")
-        if isinstance(e, t.Quantified):
-            return concat("(", go(e.left), f" {e.op} {e.quantifier} (", go(e.right), "))")
-        if isinstance(e, t.Is):
-            return concat("(", go(e.item), f" is {'not ' * e.negated}{e.what})")
-        if isinstance(e, t.In):
-            return concat("(", go(e.item), " in (", join(", ", map(go, e.items)), "))") if e.items else sql("false")
-        if isinstance(e, t.Cast):
-            return concat("(", go(e.item), f")::{e.type}")
-        if isinstance(e, t.Call):
-            return concat(e.name, "(", join(", ", map(go, e.args)), ")")
-        if isinstance(e, t.TextSearch):
-            config = concat(value(e.config, "regconfig"), ", ") if e.config else sql("")
-            item = concat("to_tsvector(", config, go(e.item), ")") if e.wrap else go(e.item)
-            return concat("(", item, f" @@ {e.parser}(", config, go(e.query), "))")
-        if isinstance(e, t.Exists):
-            where = go(e.select.where) if e.select.where else sql("true")
-            return concat(
-                "exists (select 1 from ",
-                identifier("public", e.select.collection),
-                " ",
-                identifier(e.select.alias),
-                " where ",
-                where,
-                ")",
-            )
-        raise TypeError(e)
+def render_expr(expr: t.Expr, *, column: Callable[[t.Column], Fragment], identity: Identity | None) -> Fragment:
+    """The expression as SQL. column: renders the record's own columns. identity: ``None`` for a policy."""
+
+    def go(part: t.Expr) -> Fragment:  # noqa: C901, PLR0911, PLR0912 - one line a kind of node
+        match part:
+            case t.Column():
+                return column(part) if part.scope == "" else identifier(part.scope, part.name)
+            case t.Literal():
+                return _literal(part)
+            case t.Value():
+                return value(part.text, part.type)
+            case t.Claim():
+                return _claim(part, identity)
+            case t.Json():
+                step = quote_text(part.step) if isinstance(part.step, str) else str(part.step)
+                return concat("(", go(part.base), " ->> " if part.as_text else " -> ", step, ")")
+            case t.And():
+                return concat("(", join(" and ", map(go, part.items)), ")")
+            case t.Or():
+                return concat("(", join(" or ", map(go, part.items)), ")")
+            case t.Not():
+                return concat("(not ", go(part.item), ")")
+            case t.Binary():
+                return concat("(", go(part.left), f" {_operator(part.op)} ", go(part.right), ")")
+            case t.Quantified():
+                return concat("(", go(part.left), f" {_operator(part.op)} {part.quantifier} (", go(part.right), "))")
+            case t.Is():
+                return concat("(", go(part.item), f" is {'not ' * part.negated}{part.what})")
+            case t.In():
+                return _in(part, go)
+            case t.Cast():
+                return concat("(", go(part.item), f")::{part.type}")
+            case t.Call():
+                if part.name not in FUNCTIONS:
+                    raise ValueError(f"no function of rules: {part.name}")
+                if part.name == "current_date":
+                    return sql("current_date")
+                return concat(part.name, "(", join(", ", map(go, part.args)), ")")
+            case t.Case():
+                branches = [concat(" when ", go(when), " then ", go(then)) for when, then in part.branches]
+                otherwise = sql("") if part.otherwise is None else concat(" else ", go(part.otherwise))
+                return concat("(case", *branches, otherwise, " end)")
+            case t.Array():
+                return concat("array[", join(", ", map(go, part.items)), "]")
+            case t.TextSearch():
+                config = sql("") if part.config is None else concat(value(part.config, "text::regconfig"), ", ")
+                item = concat("to_tsvector(", config, go(part.item), ")") if part.wrap else go(part.item)
+                return concat("(", item, f" @@ {part.parser}(", config, go(part.query), "))")
+            case t.Exists():
+                return concat("exists (", _select(part.select, go), ")")
+            case t.InSelect():
+                return concat("(", go(part.item), " in (", _select(part.select, go), "))")
+            case t.ScalarSelect():
+                return concat("(", _select(part.select, go), ")")
+        assert_never(part)
 
     return go(expr)
+
+
+def _operator(op: str) -> str:
+    if op not in OPERATORS:
+        raise ValueError(f"no operator of rules: {op}")
+    return op
+
+
+def _literal(part: t.Literal) -> Fragment:
+    if part.value is None:
+        text = "null"
+    elif isinstance(part.value, bool):
+        text = str(part.value).lower()
+    else:
+        text = quote_text(part.value) if isinstance(part.value, str) else repr(part.value)
+    return sql(f"{text}::{part.type}" if part.type else text)
+
+
+def _claim(part: t.Claim, identity: Identity | None) -> Fragment:
+    """Of a policy: in a sub-select, so that PostgreSQL asks once a statement and not once a row."""
+    if identity is None:
+        argument = "" if part.path is None else quote_text(part.path)
+        return sql(f"(select auth.{part.kind}({argument}))")
+    match part.kind:
+        case "uid":
+            return value(_uuid(identity.user_id), "uuid")
+        case "role":
+            return value(identity.role, "text")
+        case "email":
+            return value(identity.email, "text")
+        case "aal":
+            return value(identity.aal, "text")
+        case "jwt":
+            return value(msgspec.json.encode(identity.claims).decode(), "jsonb")
+        case "claim":
+            found = _at(identity.claims, part.path or "")
+            return value(None if found is _ABSENT else msgspec.json.encode(found).decode(), "jsonb")
+
+
+_ABSENT = object()
+
+
+def _at(claims: object, path: str) -> object:
+    for step in path.split("."):
+        if not isinstance(claims, dict) or step not in claims:
+            return _ABSENT
+        claims = claims[step]
+    return claims
+
+
+def _uuid(text: str | None) -> str | None:
+    """An id that is no UUID (a token of another issuer) is nobody's."""
+    try:
+        return None if text is None else str(uuid.UUID(text))
+    except ValueError:
+        return None
+
+
+def _in(part: t.In, go: Callable[[t.Expr], Fragment]) -> Fragment:
+    """A caller's list is one bound array: the text does not depend on how long it is."""
+    if not part.items:
+        return sql("false")
+    values = [item for item in part.items if isinstance(item, t.Value)]
+    if len(values) == len(part.items) and len({item.type for item in values}) == 1:
+        texts = tuple(item.text for item in values if not isinstance(item.text, tuple))
+        return concat("(", go(part.item), " = any (", value(texts, values[0].type + "[]"), "))")
+    return concat("(", go(part.item), " in (", join(", ", map(go, part.items)), "))")
+
+
+def _select(select: t.Select, go: Callable[[t.Expr], Fragment]) -> Fragment:
+    where = sql("") if select.where is None else concat(" where ", go(select.where))
+    output = sql("1") if select.output is None else go(select.output)
+    table = concat(identifier("public", select.collection), " as ", identifier(select.alias))
+    return concat("select ", output, " from ", table, where)
