@@ -179,6 +179,7 @@ CATALOG = Catalog(
 )
 
 DDL = """
+set search_path to public;
 create table profiles (
     id uuid primary key default auth.uid(), username text not null unique, phone text, plan text default 'free',
     secret text, boss uuid references profiles
@@ -224,6 +225,7 @@ P1, P2, P3, P4 = (f"10000000-0000-4000-8000-00000000000{number}" for number in r
 
 # What each may see: Alpha and Gamma are published, Beta is Ana's own, Delta is Ben's.
 SEED = f"""
+set search_path to public;
 insert into profiles (id, username, phone, secret, boss) values
     ('{ANA}', 'ana', '+1', 'sa', null), ('{BEN}', 'ben', '+2', 'sb', '{ANA}'), ('{CAT}', 'cat', '+3', 'sc', '{ANA}');
 insert into posts (id, author, editor, title, slug, views, rating, tags, meta, period, published, body) values
