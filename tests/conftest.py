@@ -19,6 +19,10 @@ SOAK = bool(os.environ.get("MBAAS_SOAK"))
 _numbers = itertools.count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite-golden", action="store_true", help="write tests/golden anew from what the code gives")
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[EmbeddedPostgres]:
     """A throw-away cluster, without fsync: tests of durability start their own."""
