@@ -11,6 +11,8 @@ import msgspec
 
 from mbaas.core.errors import RuleError
 from mbaas.core.expr.types import Expr
+from mbaas.core.plan.relations import Relation, index_relations
+from mbaas.core.plan.visible import visible
 from mbaas.core.rules.parse import parse_rule
 from mbaas.core.schema.catalog import Catalog, Collection, Field, Function
 from mbaas.core.schema.types import SCALARS
@@ -84,9 +86,15 @@ class Names:
             name: _typed(field for field in collection.fields if not field.hidden)
             for name, collection in catalog.collections.items()
         }
+        self._relations = index_relations(catalog)
+        self._shown_relations = index_relations(visible(catalog, "authenticated"))
         self._defaults = {
             name: _asking_defaults(collection, catalog) for name, collection in catalog.collections.items()
         }
+
+    def relation(self, source: str, target: str, hint: str | None, *, privileged: bool) -> Relation:
+        """Raises NoRelationship, AmbiguousRelationship."""
+        return (self._relations if privileged else self._shown_relations).find(source, target, hint)
 
     def defaults(self, collection: str) -> dict[str, Expr]:
         """The defaults that ask who the caller is."""

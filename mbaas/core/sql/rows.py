@@ -211,7 +211,7 @@ class Rows:
             yield concat(f"{output.function}(", argument, f"){cast} as ", identifier(output.key))
         elif isinstance(output, EmbedOutput):
             embed = rows.plan.embed(output.alias)
-            lateral = f"coalesce({embed.alias}.value, '[]')" if embed.relation.many else f"{embed.alias}.value"
+            lateral = f"coalesce({embed.alias}.value, '[]')" if not embed.relation.to_one else f"{embed.alias}.value"
             yield concat(lateral, "::jsonb as " if rows.plan.grouped else " as ", identifier(output.key))
         else:
             for key in keys(rows.plan.embed(output.alias).plan):
@@ -281,9 +281,9 @@ def _row_alias(embed: Embed) -> str:
 def _collected(output: EmbedOutput | SpreadOutput, embed: Embed, level: Fragment) -> Fragment:
     """The rows of an embed as one row: a JSON value, or the columns that are lifted."""
     if isinstance(output, EmbedOutput):
-        collect = "json_agg" if embed.relation.many else "row_to_json"
+        collect = "row_to_json" if embed.relation.to_one else "json_agg"
         return concat("select ", collect, "(j) as value from (", level, ") j")
-    if not embed.relation.many:
+    if embed.relation.to_one:
         return level
     lists = (
         concat("coalesce(json_agg(", identifier("j", key), "), '[]') as ", identifier(key)) for key in keys(embed.plan)

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from mbaas.config.settings import LimitSettings
-from mbaas.core.errors import UnknownCollection
+from mbaas.core.errors import DatabaseError, UnknownCollection
 from mbaas.core.expr.types import FALSE
 from mbaas.core.identity import Identity
 from mbaas.core.plan.names import perhaps
@@ -42,6 +42,7 @@ from mbaas.core.schema.catalog import Operation
 from mbaas.http.caller import caller
 from mbaas.http.respond import ASGIApp, Header, Receive, Reply, Scope, Send, send_reply
 from mbaas.modules.records.csv import as_csv
+from mbaas.modules.records.dialect import note_readable
 from mbaas.modules.records.results import Page, Written
 from mbaas.modules.records.service import Records
 
@@ -97,15 +98,21 @@ class _App:
         identity = caller(scope)
         names = _names(scope, self._prefix)
         asked = _asked(scope, receive, identity)
-        if len(names) == 1:
-            reply = await self._collection(asked, names[0])
-        elif len(names) == 2 and names[0] == "rpc":
-            reply = await self._function(asked, names[1])
-        elif not names and self._root is not None and asked.method in ("GET", "HEAD"):
-            reply = await self._root(scope, identity)
-        else:
-            raise UnknownPath()
+        try:
+            reply = await self._answer(asked, names)
+        except DatabaseError as error:
+            note_readable(scope, error, identity, self._records.snapshot()[0])
+            raise
         await _send(send, asked, reply)
+
+    async def _answer(self, asked: _Asked, names: list[str]) -> Reply:
+        if len(names) == 1:
+            return await self._collection(asked, names[0])
+        if len(names) == 2 and names[0] == "rpc":
+            return await self._function(asked, names[1])
+        if not names and self._root is not None and asked.method in ("GET", "HEAD"):
+            return await self._root(asked.scope, asked.identity)
+        raise UnknownPath()
 
     # --- collections -------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from mbaas.core.identity import ANON, SERVICE, Identity
 from mbaas.core.rules.ruleset import RuleSet, compile_rules
 from mbaas.hooks.dispatch import Hooks
 from mbaas.http.respond import Receive, Scope, Send, send_reply
-from mbaas.modules.records.errors import postgrest_dialect
+from mbaas.modules.records.dialect import rest_dialect
 from mbaas.modules.records.routes import records_app
 from mbaas.modules.records.service import Records
 from tests.sample import ANA, BEN, CAT, CATALOG, DDL, SEED
@@ -56,7 +56,7 @@ class Api:
         try:
             await self._app(scope, receive, send)
         except MbaasError as error:
-            await send_reply(send, postgrest_dialect(error, scope))
+            await send_reply(send, rest_dialect(error, scope))
 
     async def __call__(
         self, method: str, path: str, by: str = "anon", *, body: Any = None, prefer: str | None = None, **headers: str
