@@ -66,8 +66,8 @@ POSTS = Collection(
     ),
     rules=Rules(
         select="published or author = auth.uid()",
-        insert="author = auth.uid() and loud <> 'FORBIDDEN'",
-        update="author = auth.uid() and loud <> 'FORBIDDEN'",
+        insert="author = auth.uid() and coalesce(loud, '') <> 'FORBIDDEN'",
+        update="author = auth.uid() and coalesce(loud, '') <> 'FORBIDDEN'",
         delete="author = auth.uid()",
     ),
 )

@@ -18,6 +18,7 @@ from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.core.errors import MbaasError
 from mbaas.core.identity import ANON, SERVICE, Identity
 from mbaas.core.rules.ruleset import RuleSet, compile_rules
+from mbaas.core.sql.policy import render_policies
 from mbaas.hooks.dispatch import Hooks
 from mbaas.http.respond import Receive, Scope, Send, send_reply
 from mbaas.modules.records.dialect import rest_dialect
@@ -104,11 +105,12 @@ def sample_template(cluster: EmbeddedPostgres) -> Iterator[str]:
         await apply_system_schema(database)
         await database.execute(DDL)
         await database.execute(SEED)
-        await database.execute(
-            "grant usage on schema public to anon, authenticated, service_role;"
-            "grant all on all tables in schema public to anon, authenticated, service_role;"
-            "grant execute on all functions in schema public to anon, authenticated, service_role"
-        )
+        rules = compile_rules(CATALOG)
+        for collection in CATALOG.collections:
+            for script in render_policies(rules, collection):
+                await database.execute(script)
+        for function in CATALOG.functions:
+            await database.execute(f"grant execute on function public.{function.name} to {', '.join(function.execute)}")
         await database.close()
 
     asyncio.run(make())
