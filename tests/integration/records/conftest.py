@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres
@@ -49,6 +50,13 @@ class Api:
     def cap(self, max_rows: int) -> None:
         """The longest list from now on."""
         self._app = records_app(Records(self.database, lambda: self.rules, self.hooks, max_rows=max_rows))
+
+    def rule(self, collection: str, operation: str, text: str) -> None:
+        """Another rule from now on, for what the server itself asks."""
+        catalog = self.rules.catalog
+        known = catalog.collections[collection]
+        changed = replace(known, rules=replace(known.rules, **{operation: text}))
+        self.rules = compile_rules(replace(catalog, collections={**catalog.collections, collection: changed}))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What the edge does, without what it is not about here."""
@@ -110,7 +118,8 @@ def sample_template(cluster: EmbeddedPostgres) -> Iterator[str]:
             for script in render_policies(rules, collection):
                 await database.execute(script)
         for function in CATALOG.functions:
-            await database.execute(f"grant execute on function public.{function.name} to {', '.join(function.execute)}")
+            roles = ", ".join(("service_role", *function.execute))
+            await database.execute(f"grant execute on function public.{function.name} to {roles}")
         await database.close()
 
     asyncio.run(make())
