@@ -14,6 +14,7 @@ import msgspec
 from mbaas.core import errors
 from mbaas.core.errors import DatabaseError, MbaasError, RateLimited, Unavailable
 from mbaas.core.identity import Role
+from mbaas.core.plan import errors as plan
 from mbaas.core.query import errors as query
 from mbaas.core.schema.catalog import Collection
 from mbaas.modules.records.sqlstates import Raised, raised_by_author, status_of
@@ -50,6 +51,8 @@ TABLE: dict[type[MbaasError], tuple[int, str | None]] = {
     errors.Unauthenticated: (401, "PGRST302"),
     errors.TokenExpired: (401, "PGRST303"),
     errors.UnknownField: (400, "42703"),
+    plan.UnknownType: (400, "42704"),
+    plan.NoUniqueTarget: (400, "42P10"),
     errors.InvalidValue: (400, "22P02"),
     errors.Forbidden: (403, "42501"),
     errors.NotFound: (404, None),
