@@ -8,10 +8,10 @@ import msgspec
 from litestar import Litestar, Request, Response
 from litestar.di import Provide
 from litestar.exceptions import (
+    ClientException,
     HTTPException,
     MethodNotAllowedException,
     NotFoundException,
-    SerializationException,
     ValidationException,
 )
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
@@ -111,10 +111,12 @@ def _ours(error: Exception) -> MbaasError | None:
         return MethodNotAllowed("this route does not take that method")
     if isinstance(error, RequestEntityTooLarge):
         return TooLarge(f"a body has at most {MAX_BODY} bytes here")
-    if isinstance(error, SerializationException | msgspec.MsgspecError | RecursionError):
+    if isinstance(error, msgspec.MsgspecError | RecursionError):
         return BodyInvalid("Could not parse request body as JSON")
     if isinstance(error, ValidationException):
         return QueryError(_first_reason(error))
+    if isinstance(error, ClientException) and error.status_code == 400:  # raised from a SerializationException
+        return BodyInvalid("Could not parse request body as JSON")
     return None
 
 
