@@ -23,6 +23,8 @@ from tests.auth import Letter, ShiftedClock, make_config, open_auth, read_mails
 
 MAIL = Mail(kind="confirm", to="ada@example.com", subject="Grüße", text="code 123456", html="<p>code 123456</p>")
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:aiosmtpd.*")
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -38,6 +40,7 @@ class Postbox:
         self.answer = "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        assert session.authenticated
         if self.answer.startswith("250"):
             assert isinstance(envelope.content, bytes)
             message = email.message_from_bytes(envelope.content, policy=email.policy.default)
@@ -55,12 +58,7 @@ def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data:
 def postbox() -> Iterator[tuple[Postbox, MailSettings]]:
     box = Postbox()
     controller = Controller(
-        box,
-        hostname="127.0.0.1",
-        port=free_port(),
-        authenticator=authenticate,
-        auth_require_tls=False,
-        auth_required=True,
+        box, hostname="127.0.0.1", port=free_port(), authenticator=authenticate, auth_require_tls=False
     )
     controller.start()
     settings = MailSettings(
@@ -75,7 +73,6 @@ def postbox() -> Iterator[tuple[Postbox, MailSettings]]:
     controller.stop()
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 async def test_a_mail_arrives_whole(postbox: tuple[Postbox, MailSettings]) -> None:
     box, settings = postbox
     await SmtpMailer(settings, clock=ShiftedClock()).send(MAIL)
@@ -91,7 +88,6 @@ async def test_a_mail_arrives_whole(postbox: tuple[Postbox, MailSettings]) -> No
     assert bodies == ["code 123456", "<p>code 123456</p>"]
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 async def test_a_server_that_refuses_is_unavailable(postbox: tuple[Postbox, MailSettings]) -> None:
     box, settings = postbox
     box.answer = "451 later"
@@ -103,7 +99,6 @@ async def test_a_server_that_refuses_is_unavailable(postbox: tuple[Postbox, Mail
     assert box.received == []
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 async def test_a_sign_up_is_mailed_through_the_server(
     postbox: tuple[Postbox, MailSettings], database_url: str, tmp_path: Path
 ) -> None:
