@@ -115,7 +115,6 @@ async def _serve(config: Config, on_ready: Callable[[Ready], None], *, safe_mode
         app = edge(
             routes(config, rules, database, hooks, auth, observe),
             config=config,
-            rules=lambda: rules,
             authenticator=Authenticator(lambda: secrets.current, issuer=auth_url(config.server)),
             health=health,
             metrics=metrics,
@@ -196,7 +195,6 @@ def edge(
     app: Litestar,
     *,
     config: Config,
-    rules: Callable[[], RuleSet],
     authenticator: Authenticator,
     health: Health,
     metrics: Metrics,
@@ -214,7 +212,7 @@ def edge(
         log=log,
         access_log=json_access_log(writer) if config.log.requests else None,
         surfaces=(
-            Surface(prefix="/rest/v1", dialect=rest_dialect(rules)),
+            Surface(prefix="/rest/v1", dialect=rest_dialect),
             Surface(prefix="/auth/v1", dialect=auth_dialect, max_body=AUTH_MAX_BODY),
             Surface(prefix=PLUGINS),
         ),

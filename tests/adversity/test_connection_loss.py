@@ -8,8 +8,8 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-
 from adversity.proxy import FaultProxy
+
 from mbaas.adapters.postgres.database import Database, Timeouts
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres
 from mbaas.core.errors import DatabaseError, Overloaded, Timeout, Unavailable

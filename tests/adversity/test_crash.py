@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-
 from adversity.crash import run_crashes
+
 from mbaas.adapters.postgres.cluster.processes import read_pid_file
 from mbaas.adapters.postgres.database import Database
 from mbaas.core.errors import Unavailable
