@@ -166,10 +166,10 @@ def test_brackets_in_texts_are_not_deep() -> None:
     ids=lambda body: str(body[:12]),
 )
 def test_a_hostile_body_is_refused_within_a_second(body: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(BodyInvalid):
         parse_insert(body)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_a_body_is_only_so_long() -> None:
