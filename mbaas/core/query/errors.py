@@ -188,7 +188,8 @@ class PreferenceInvalid(QueryError):
 
     def __init__(self, unknown: tuple[str, ...]) -> None:
         super().__init__(
-            "Invalid preferences given with handling=strict", details="Invalid preferences: " + ", ".join(unknown)
+            "Invalid preferences given with handling=strict",
+            details="Invalid preferences: " + shorten(", ".join(unknown)),
         )
 
 
@@ -198,7 +199,7 @@ class NotAcceptable(QueryError):
     code = "not_acceptable"
 
     def __init__(self, accepted: tuple[str, ...]) -> None:
-        super().__init__("None of these media types are available: " + ", ".join(accepted))
+        super().__init__("None of these media types are available: " + shorten(", ".join(accepted)))
 
 
 class NotSingular(QueryError):

@@ -200,3 +200,12 @@ def test_only_the_exposed_schema_can_be_chosen(name: str) -> None:
         check_profile(name)
     assert refused.value.message == f"Invalid schema: {name}"
     assert refused.value.hint == "Only the following schemas are exposed: public"
+
+
+def test_a_giant_header_is_not_repeated_in_the_answer() -> None:
+    with pytest.raises(PreferenceInvalid) as strict:
+        parse_prefer(["handling=strict," + "x," * 50_000])
+    with pytest.raises(NotAcceptable) as other:
+        parse_accept("a/b," * 50_000)
+    assert len(strict.value.details) < 600
+    assert len(other.value.message) < 600
