@@ -13,7 +13,6 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from adversity.test_connections_stay_clean import *
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -26,6 +25,7 @@ from mbaas.adapters.postgres.database import Database, Timeouts
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres
 from mbaas.core.errors import ConfigError, Timeout
 from mbaas.core.sql.fragment import Statement
+from tests.adversity.test_connections_stay_clean import *
 
 BIN = Path("/usr/lib/postgresql/15/bin")
 _INSTALL = "apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql-15"
