@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -20,21 +19,24 @@ from litestar.types import Send as LitestarSend
 from mbaas.adapters.clock import Clock
 from mbaas.adapters.mail.deliver import choose_mailer
 from mbaas.adapters.plugins import load_plugins
+from mbaas.adapters.postgres import migrate as migrations
 from mbaas.adapters.postgres.as_caller import transactions_as_caller
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres, running_url
 from mbaas.adapters.postgres.introspect import read_functions
-from mbaas.adapters.postgres.migrate import migrate
+from mbaas.adapters.postgres.migration_run import Applied
+from mbaas.adapters.postgres.scripts import read_scripts
 from mbaas.adapters.postgres.supervise import supervised
 from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.adapters.secrets import SecretsFile
 from mbaas.config.settings import Config
-from mbaas.core.errors import ConfigError, MbaasError, NotFound
+from mbaas.core.errors import ConfigError, DestructiveChange, MbaasError, NotFound
 from mbaas.core.observe import Observe, ignore
 from mbaas.core.rules.ruleset import RuleSet, compile_rules
+from mbaas.core.sql.migration import Plan
 from mbaas.core.sql.policy import render_policies
 from mbaas.hooks.dispatch import Hooks
-from mbaas.http.access import json_access_log, log_access_log
+from mbaas.http.access import json_access_log
 from mbaas.http.edge import Edge, Surface
 from mbaas.http.errors import MethodNotAllowed
 from mbaas.http.health import Health
@@ -53,6 +55,8 @@ from mbaas.modules.records.dialect import rest_dialect
 from mbaas.modules.records.routes import records_app
 from mbaas.modules.records.service import Records
 
+SECRETS_EVERY_S = 2.0
+
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """What one needs to know of a server that answers."""
@@ -60,6 +64,8 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     anon_key: str
     service_key: str
+    publishable_key: str
+    docs: bool
     plugins: tuple[str, ...]
     started_s: float
     mail: str | None
@@ -80,9 +86,7 @@ def serve(
     return _run(_serve(config, on_ready, safe_mode=safe_mode, unsafe_dev=unsafe_dev))
 
 
-async def _serve(
-    config: Config, on_ready: Callable[[Ready], None], *, safe_mode: bool, unsafe_dev: bool
-) -> int:
+async def _serve(config: Config, on_ready: Callable[[Ready], None], *, safe_mode: bool, unsafe_dev: bool) -> int:
     began = time.monotonic()
     metrics = Metrics()
     writer = LineWriter(sys.stderr)
@@ -96,7 +100,7 @@ async def _serve(
             hooks, config.plugins, root=config.root, collections=config.catalog.collections, safe_mode=safe_mode
         )
         database = await stack.enter_async_context(open_database(config, observe=observe, unsafe_dev=unsafe_dev))
-        rules = await migrated(database, config)
+        rules = await migrated(database, config, observe=observe)
         health = Health(database.ping)
         auth = auth_app(
             config=config,
@@ -111,39 +115,37 @@ async def _serve(
         app = edge(
             routes(config, rules, database, hooks, auth, observe),
             config=config,
-            rules=lambda: rules,
             authenticator=Authenticator(lambda: secrets.current, issuer=auth_url(config.server)),
             health=health,
             metrics=metrics,
             log=log,
             writer=writer,
         )
-        running = server(app, config.server, health=health)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, secrets, log)
+        following = asyncio.create_task(_follow(secrets, log))
+        stack.callback(following.cancel)
 
-        def ready() -> None:
+        def started() -> None:
             on_ready(
                 Ready(
                     url=config.server.public_url or f"http://{config.server.host}:{config.server.port}",
                     anon_key=secrets.current.anon_key,
                     service_key=secrets.current.service_key,
+                    publishable_key=secrets.current.publishable_key,
+                    docs=config.server.docs,
                     plugins=plugins,
                     started_s=time.monotonic() - began,
                     mail=None if config.mail.host else str(config.data / "mail"),
                 )
             )
 
-        serving = asyncio.create_task(running.serve())
-        while not running.started and not serving.done():
-            await asyncio.sleep(0.005)
-        if running.started:
-            ready()
-        await serving
-        if not running.started:
+        running = server(app, config.server, health=health, on_started=started)
+        try:
+            await running.serve()
+        except SystemExit:  # uvicorn's word for a port that cannot be had
             raise ConfigError(
                 f"cannot listen on {config.server.host}:{config.server.port}",
                 hint="another program may have the port; choose one with --port",
-            )
+            ) from None
     return 0
 
 
@@ -182,7 +184,7 @@ def _to_the_edge(_: Any, error: Exception) -> Any:
 def mount(prefix: str, app: ASGIApp) -> Any:
     """A raw ASGI app below a prefix of Litestar."""
 
-    @asgi(prefix, is_mount=True, copy_scope=False)
+    @asgi(prefix, is_mount=True, copy_scope=True)
     async def mounted(scope: LitestarScope, receive: LitestarReceive, send: LitestarSend) -> None:
         await app(cast(Any, scope), cast(Any, receive), cast(Any, send))
 
@@ -193,7 +195,6 @@ def edge(
     app: Litestar,
     *,
     config: Config,
-    rules: Callable[[], RuleSet],
     authenticator: Authenticator,
     health: Health,
     metrics: Metrics,
@@ -211,7 +212,7 @@ def edge(
         log=log,
         access_log=json_access_log(writer) if config.log.requests else None,
         surfaces=(
-            Surface(prefix="/rest/v1", dialect=rest_dialect(rules)),
+            Surface(prefix="/rest/v1", dialect=rest_dialect),
             Surface(prefix="/auth/v1", dialect=auth_dialect, max_body=AUTH_MAX_BODY),
             Surface(prefix=PLUGINS),
         ),
@@ -238,25 +239,87 @@ async def open_database(
         yield database
 
 
-async def migrated(database: Database, config: Config) -> RuleSet:
+class Migrator:
+    """The schema of one database beside what a configuration asks for."""
+
+    def __init__(self, database: Database, config: Config, *, observe: Observe = ignore) -> None:
+        """Raises RuleError when a rule cannot be understood."""
+        self.rules = compile_rules(config.catalog)
+        self._database = database
+        self._config = config
+        self._observe = observe
+        self._scripts = read_scripts(config.root / "migrations")
+
+    async def plan(self) -> Plan:
+        """What would be done now."""
+        return await migrations.plan(
+            self._database, self._config.catalog, self._policies, self._config.functions_sql, scripts=self._scripts
+        )
+
+    async def apply(self, *, allow_destructive: bool = False) -> tuple[Applied, ...]:
+        """Do it. Raises DestructiveChange, before the first step, when it would lose data and may not."""
+        return await migrations.migrate(
+            self._database,
+            self._config.catalog,
+            self._policies,
+            self._config.functions_sql,
+            scripts=self._scripts,
+            allow_destructive=allow_destructive,
+            observe=self._observe,
+        )
+
+    async def status(self) -> tuple[migrations.MigrationStatus, ...]:
+        return await migrations.status(self._database)
+
+    async def down(self, steps: int) -> tuple[Applied, ...]:
+        return await migrations.down(self._database, steps, observe=self._observe)
+
+    def _policies(self, collection: str) -> tuple[str, ...]:
+        return render_policies(self.rules, collection)
+
+
+@contextlib.asynccontextmanager
+async def open_migrator(config: Config) -> AsyncIterator[Migrator]:
+    """For the command line: on the database of a running server, or on our own PostgreSQL started for the while."""
+    url = config.database.url or running_url(config.data / "postgres")
+    if url is None:
+        async with open_database(config) as database:
+            yield Migrator(database, config)
+        return
+    database = Database.from_settings(url, config.database)
+    await database.open()
+    try:
+        await apply_system_schema(database)
+        yield Migrator(database, config)
+    finally:
+        await database.close()
+
+
+async def migrated(database: Database, config: Config, *, observe: Observe = ignore) -> RuleSet:
     """Brings the tables to what the configuration says and gives the rules over what then exists.
 
     Raises DestructiveChange when that would lose data: such steps are for a person to allow.
     """
-    rules = compile_rules(config.catalog)
-    await migrate(database, config.catalog, lambda name: render_policies(rules, name), config.functions_sql)
-    functions = await read_functions(database, [function.name for function in config.catalog.functions])
-    return msgspec.structs.replace(rules, catalog=msgspec.structs.replace(rules.catalog, functions=functions))
-
-
-def _reload(secrets: SecretsFile, log: Log) -> None:
-    """SIGHUP: the secrets again. Those in force stay when the file cannot be used."""
+    migrator = Migrator(database, config, observe=observe)
     try:
-        secrets.reload()
-    except MbaasError as error:
-        log.error("secrets_not_reloaded", reason=error.message)
-    else:
-        log.info("secrets_reloaded")
+        await migrator.apply()
+    except DestructiveChange as error:
+        hint = "look at `mbaas migrate plan`, then run `mbaas migrate apply --allow-destructive`"
+        raise DestructiveChange(f"the configuration takes data away: {error.message}", hint=hint) from error
+    functions = await read_functions(database, [function.name for function in config.catalog.functions])
+    catalog = msgspec.structs.replace(migrator.rules.catalog, functions=functions)
+    return msgspec.structs.replace(migrator.rules, catalog=catalog)
+
+
+async def _follow(secrets: SecretsFile, log: Log) -> None:
+    """Takes a rotated key up. The secrets in force stay when the file cannot be used."""
+    while True:
+        await asyncio.sleep(SECRETS_EVERY_S)
+        try:
+            if secrets.reload():
+                log.info("secrets_reloaded")
+        except MbaasError as error:
+            log.error("secrets_not_reloaded", reason=error.message)
 
 
 def _run(coroutine: Any) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from mbaas.adapters.postgres.cluster.initialise import OWNER
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres
 
@@ -42,8 +43,8 @@ def cluster() -> Iterator[EmbeddedPostgres]:
 async def database_url(cluster: EmbeddedPostgres) -> AsyncIterator[str]:
     """The URL of an empty database of this test's own."""
     name = f"t{os.getpid()}_{next(_numbers)}"
-    admin = await asyncpg.connect(cluster.url("postgres"))
-    await admin.execute(f"create database {name}")
+    admin = await asyncpg.connect(cluster.admin_url("postgres"))
+    await admin.execute(f"create database {name} owner {OWNER}")
     yield cluster.url(name)
     await admin.execute(f"drop database {name} with (force)")
     await admin.close()

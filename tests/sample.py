@@ -66,8 +66,8 @@ POSTS = Collection(
     ),
     rules=Rules(
         select="published or author = auth.uid()",
-        insert="author = auth.uid() and loud <> 'FORBIDDEN'",
-        update="author = auth.uid() and loud <> 'FORBIDDEN'",
+        insert="author = auth.uid() and coalesce(loud, '') <> 'FORBIDDEN'",
+        update="author = auth.uid() and coalesce(loud, '') <> 'FORBIDDEN'",
         delete="author = auth.uid()",
     ),
 )
@@ -179,6 +179,7 @@ CATALOG = Catalog(
 )
 
 DDL = """
+set search_path to public;
 create table profiles (
     id uuid primary key default auth.uid(), username text not null unique, phone text, plan text default 'free',
     secret text, boss uuid references profiles
@@ -218,4 +219,26 @@ create function bump(post uuid) returns void language sql as
     'update posts set views = views + 1 where id = bump.post';
 create function whoami() returns jsonb language sql stable as 'select auth.jwt()';
 create function echo(json) returns json language sql immutable as 'select $1';
+"""
+
+P1, P2, P3, P4 = (f"10000000-0000-4000-8000-00000000000{number}" for number in range(1, 5))
+
+# What each may see: Alpha and Gamma are published, Beta is Ana's own, Delta is Ben's.
+SEED = f"""
+set search_path to public;
+insert into profiles (id, username, phone, secret, boss) values
+    ('{ANA}', 'ana', '+1', 'sa', null), ('{BEN}', 'ben', '+2', 'sb', '{ANA}'), ('{CAT}', 'cat', '+3', 'sc', '{ANA}');
+insert into posts (id, author, editor, title, slug, views, rating, tags, meta, period, published, body) values
+    ('{P1}', '{ANA}', '{BEN}', 'Alpha', 'alpha', 10, 4.50, '{{red,big}}', '{{"k": 1, "a": {{"b": ["x", "y"]}}}}',
+     '[2024-01-01,2024-02-01)', true, 'the fat cat sat'),
+    ('{P2}', '{ANA}', null, 'Beta', 'beta', 20, null, '{{}}', '{{"k": 2}}', null, false, 'a dog'),
+    ('{P3}', '{BEN}', '{ANA}', 'Gamma', 'gamma', 30, 3.25, '{{red}}', '{{"k": 3}}', '[2024-03-01,2024-04-01)', true, null),
+    ('{P4}', '{BEN}', null, 'Delta', 'delta', 40, 1.00, null, null, null, false, 'secret plans');
+insert into comments (post, author, body, private) values
+    ('{P1}', '{BEN}', 'nice', false), ('{P1}', '{CAT}', 'whisper', true), ('{P3}', '{ANA}', 'hm', false),
+    ('{P2}', '{ANA}', 'note to self', false), ('{P3}', '{BEN}', 'mine', true);
+insert into tags values (1, 'red'), (2, 'blue');
+insert into posts_tags values ('{P1}', 1, false), ('{P1}', 2, true), ('{P3}', 1, false);
+insert into post_stats values ('{P1}', 5), ('{P2}', 7);
+insert into diary (text) values ('dear diary');
 """

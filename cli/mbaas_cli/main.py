@@ -1,37 +1,35 @@
-"""``mbaas``: one file a noun, each parses, calls and prints."""
+"""``mbaas``: one file a noun; each parses, calls and prints."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Annotated
+from importlib.metadata import version as version_of
 
 import typer
-from rich.console import Console
 
-app = typer.Typer(no_args_is_help=True)
-console = Console()
+from mbaas_cli import dev, doctor, init, keys, migrate, serve, users
+from mbaas_cli.output import Json, result
 
-
-@app.callback()
-def cli() -> None:
-    """mbaas."""
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="A mobile backend from one file: collections, rules, auth, realtime, plugins.\n\n"
+    "Begin with `mbaas init`, then `mbaas serve`. Every command takes `--json`.\n\n"
+    "Exit codes: 0 done · 1 failed · 2 wrong use or configuration · 3 refused, because data would be lost.",
+)
+app.command()(init.init)
+app.command()(serve.serve)
+app.command()(dev.dev)
+app.command()(doctor.doctor)
+app.add_typer(migrate.app, name="migrate")
+app.add_typer(keys.app, name="keys")
+app.add_typer(users.app, name="users")
 
 
 @app.command()
-def serve(port: Annotated[int | None, typer.Option()] = None) -> None:
-    from mbaas.app import serve as run
-    from mbaas.config.load import load
-    from mbaas.core.errors import MbaasError
-
-    environ = dict(os.environ)
-    if port is not None:
-        environ["MBAAS_SERVER__PORT"] = str(port)
-    try:
-        raise typer.Exit(run(load(Path("mbaas.toml"), environ), on_ready=lambda ready: console.print(ready)))
-    except MbaasError as error:
-        console.print(error.message, error.hint)
-        raise typer.Exit(1) from None
+def version(json: Json = False) -> None:
+    """The version of this program."""
+    result({"version": version_of("mbaas")}, json=json, text=version_of("mbaas"))
 
 
 def main() -> None:

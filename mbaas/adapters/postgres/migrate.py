@@ -17,6 +17,7 @@ from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.migration_back import plan_back
 from mbaas.adapters.postgres.migration_plan import Wanted, WantedFunction, find_way, policies_source
 from mbaas.adapters.postgres.migration_run import (
+    PATIENCE,
     Applied,
     Patience,
     begin,
@@ -96,7 +97,7 @@ async def apply(
     plan: Plan,
     *,
     allow_destructive: bool = False,
-    patience: Patience = Patience(),
+    patience: Patience = PATIENCE,
     observe: Observe = ignore,
 ) -> Applied:
     """Do it, or go on with it. Raises DestructiveChange before the first step unless allowed, MigrationError when a
@@ -116,7 +117,7 @@ async def migrate(
     scripts: Sequence[Script] = (),
     short_bytes: int = SHORT_BYTES,
     allow_destructive: bool = False,
-    patience: Patience = Patience(),
+    patience: Patience = PATIENCE,
     observe: Observe = ignore,
 ) -> tuple[Applied, ...]:
     """Plan and apply under one lock until nothing is left: for a start, where several nodes may come at once."""
@@ -138,7 +139,7 @@ async def down(
     steps: int = 1,
     *,
     short_bytes: int = SHORT_BYTES,
-    patience: Patience = Patience(),
+    patience: Patience = PATIENCE,
     observe: Observe = ignore,
 ) -> tuple[Applied, ...]:
     """Take the last ``steps`` migrations back, the latest first. What they put aside returns; what they added is put
@@ -161,7 +162,7 @@ async def status(database: Database) -> tuple[MigrationStatus, ...]:
         return msgspec.json.decode(await session.fetch(_STATUS), type=tuple[MigrationStatus, ...])
 
 
-async def purge(database: Database, before: datetime, *, patience: Patience = Patience()) -> int:
+async def purge(database: Database, before: datetime, *, patience: Patience = PATIENCE) -> int:
     """Forget for good what was put aside before a moment (aware). Returns how many storages went."""
     async with migrator(database.url, patience) as session:
         return int(await session.fetch("select mbaas.purge($1::text::timestamptz)", before.isoformat()))
@@ -191,7 +192,9 @@ async def _apply(session: Session, plan: Plan, patience: Patience, observe: Obse
         raise MigrationError("the schema has changed since this plan was made", hint="plan again")
     if not plan.steps:
         if plan.sources != state.sources:
+            await session.execute("begin")
             await record(session, plan)
+            await session.execute("commit")
         return Applied(id=None)
     migration = await begin(session, plan)
     await run(session, migration, plan, start=0, patience=patience, observe=observe)
@@ -242,7 +245,7 @@ class _Wish:
     async def plan(self, session: Session) -> Plan:
         pending = await pending_scripts(session, self._scripts)
         first = [script for script in pending if script.before]
-        target = self._target(first or pending)
+        target = self._target(first)
         unfinished = await read_unfinished(session)
         if unfinished is not None and unfinished.plan.kind == "up" and unfinished.plan.target == target:
             return unfinished.plan
@@ -267,12 +270,13 @@ class _Wish:
             ),
         )
 
-    def _target(self, scripts: Sequence[Script]) -> str:
-        """Equal for equal wishes: the same configuration and the same files to run."""
+    def _target(self, first: Sequence[Script]) -> str:
+        """Equal for equal wishes: the same configuration and the same files. first: some of them are to run first."""
         parts = [
             sorted(self._wanted.tables.items()),
             sorted((name, policies_source(sql)) for name, sql in self._wanted.policies.items()),
             sorted((name, function.source) for name, function in self._wanted.functions.items()),
-            [(script.name, script.sha256) for script in scripts],
+            [(script.name, script.sha256) for script in self._scripts],
+            bool(first),
         ]
         return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()

@@ -129,6 +129,6 @@ def _kept(aside: Aside, before: Snapshot) -> Kept:
         kind=aside.kind,
         table=tables.get(aside.collection, aside.collection),
         column=columns.get(aside.field, aside.field),
-        key=tuple((columns.get(name, name), type) for name, type in aside.key),
+        key=tuple((columns.get(name, name), of) for name, of in aside.key),
         narrowed=aside.narrowed,
     )

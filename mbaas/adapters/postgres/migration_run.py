@@ -1,7 +1,7 @@
 """Running a plan: one migrator at a time, one transaction a step, every step noted where its effect is.
 
 A step in a transaction is noted in that transaction; one that runs alone is noted afterwards and may run again. So
-after a crash the plan goes on where it stopped, and what was stopped is known from the plan kept in ``mbaas.migrations``.
+after a crash the plan goes on where it stopped; the plan itself is kept in ``mbaas.migrations``.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ with begun as (
 )
 select id from begun
 """
-# What a renamed collection owns, it owns under its new name; what the plan will make is ours before it is there, so that
-# a plan that is never finished leaves nothing behind that nobody may drop.
+# What a renamed collection owns, it owns under its new name; what the plan will make is ours before it is there, so
+# that a plan that is never finished leaves nothing behind that nobody may drop.
 _INTEND = """
 with renamed as (
     insert into mbaas.schema_sources (collection, kind, name, source, rendered)
@@ -77,6 +77,9 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True):
     lock_ms: int = 500
     attempts: int = 40
     alone_lock_ms: int = 600_000
+
+
+PATIENCE = Patience()
 
 
 class Unfinished(msgspec.Struct, frozen=True):

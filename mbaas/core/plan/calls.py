@@ -6,11 +6,11 @@ import msgspec
 
 from mbaas.core.errors import InvalidValue
 from mbaas.core.plan.names import perhaps, result_columns
-from mbaas.core.plan.resolve import Resolver
+from mbaas.core.plan.resolve import Resolver, least
 from mbaas.core.plan.types import Answer, CallPlan, ReadPlan
 from mbaas.core.plan.writes import max_affected
 from mbaas.core.query.errors import AmbiguousFunction, MaxAffectedUnsupported, UnknownFunction
-from mbaas.core.query.types import CallQuery
+from mbaas.core.query.types import CallQuery, Window
 from mbaas.core.schema.catalog import Argument, Function
 
 _UNNAMED = {"json": ("json", "jsonb"), "text": ("text",), "bytes": ("bytea",)}
@@ -26,12 +26,15 @@ def resolve_call(query: CallQuery, resolver: Resolver) -> CallPlan:
         raise MaxAffectedUnsupported()
     named = {argument.name: argument for argument in found.arguments}
     arguments = found.arguments if raw else tuple(named[name] for name in query.arguments)
+    window = query.parts.windows.get((), Window())
     return CallPlan(
         function=found,
         arguments=arguments,
         payload=query.payload if query.payload is not None else _as_json(query, arguments),
         raw=raw,
         read_only=query.read_only or found.volatility != "volatile",
+        limit=least(window.limit, resolver.max_rows),
+        offset=window.offset,
         answer=Answer(
             rows=_rows(query, found, resolver),
             singular=query.media.kind == "object" and (found.returns_set or found.composite),

@@ -15,7 +15,6 @@ from mbaas.core.expr.types import (
     Call,
     Column,
     Expr,
-    In,
     Is,
     Json,
     Not,
@@ -145,8 +144,9 @@ def typed_value(text: str, type: ColumnType) -> Value:
 
 
 def _in(item: Expr, type: ColumnType, values: tuple[str | None, ...]) -> Expr:
-    if type.element is not None or type.is_range:
-        return In(item, tuple(typed_value(text, type) for text in values if text is not None))
+    if values and (type.element is not None or type.is_range):
+        # No array of arrays and no array of ranges can be bound.
+        return Or(tuple(Binary("=", item, typed_value(text, type)) for text in values if text is not None))
     return Quantified("=", item, "any", Value(values, f"{type.name}[]"))
 
 

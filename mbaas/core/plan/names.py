@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import re
 from collections.abc import Iterable
 
 import msgspec
 
-from mbaas.core.expr.types import Claim, Expr
+from mbaas.core.errors import RuleError
+from mbaas.core.expr.types import Expr
+from mbaas.core.plan.relations import Relation, index_relations
+from mbaas.core.plan.visible import visible
+from mbaas.core.rules.parse import parse_rule
 from mbaas.core.schema.catalog import Catalog, Collection, Field, Function
 from mbaas.core.schema.types import SCALARS
 
+_ASKS = re.compile(r"\bauth\s*\.", re.IGNORECASE)
 _RANGES = frozenset({"int4range", "int8range", "numrange", "daterange", "tstzrange", "tsrange"})
 _JSON = frozenset({"json", "jsonb"})
 _TYPE_NAMES = frozenset(SCALARS.values()) | {
@@ -79,10 +86,15 @@ class Names:
             name: _typed(field for field in collection.fields if not field.hidden)
             for name, collection in catalog.collections.items()
         }
-        self._defaults: dict[str, dict[str, Expr]] = {
-            name: {field.name: Claim("uid") for field in collection.fields if field.default == "auth.uid()"}
-            for name, collection in catalog.collections.items()
+        self._relations = index_relations(catalog)
+        self._shown_relations = index_relations(visible(catalog, "authenticated"))
+        self._defaults = {
+            name: _asking_defaults(collection, catalog) for name, collection in catalog.collections.items()
         }
+
+    def relation(self, source: str, target: str, hint: str | None, *, privileged: bool) -> Relation:
+        """Raises NoRelationship, AmbiguousRelationship."""
+        return (self._relations if privileged else self._shown_relations).find(source, target, hint)
 
     def defaults(self, collection: str) -> dict[str, Expr]:
         """The defaults that ask who the caller is."""
@@ -106,6 +118,16 @@ def result_columns(function: Function) -> dict[str, ColumnType]:
 def perhaps(name: str, known: Iterable[str]) -> str | None:
     """A known name that may have been meant."""
     return next(iter(difflib.get_close_matches(name, list(known), 1)), None)
+
+
+def _asking_defaults(collection: Collection, catalog: Catalog) -> dict[str, Expr]:
+    """Inline they are expressions, since our own statements carry no claims for ``auth.uid()`` to find."""
+    found = {}
+    for field in collection.fields:
+        if field.default is not None and _ASKS.search(field.default):
+            with contextlib.suppress(RuleError):  # more than rules can say: then it stays the database's to evaluate
+                found[field.name] = parse_rule(field.default, collection=collection, catalog=catalog)
+    return found
 
 
 def _typed(fields: Iterable[Field]) -> dict[str, ColumnType]:

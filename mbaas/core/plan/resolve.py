@@ -16,7 +16,6 @@ from mbaas.core.expr.types import Cast, Column, Expr, Is, Not, all_of
 from mbaas.core.plan.conditions import Owner, condition_expr, is_expr, logic_expr, path_expr
 from mbaas.core.plan.errors import UnknownType
 from mbaas.core.plan.names import ColumnType, Names, known_type, perhaps
-from mbaas.core.plan.relations import Relation, find_relation
 from mbaas.core.plan.types import (
     AggregateOutput,
     Answer,
@@ -147,19 +146,18 @@ class Resolver:
             outputs=tuple(outputs),
             where=all_of(*(_filter(one, owner, tests) for path, one in said.filters if not path)),
             order=tuple(self._order(term, owner, tests) for term in said.order.get((), ())),
-            limit=_least(window.limit, self.max_rows),
+            limit=least(window.limit, self.max_rows),
             offset=window.offset,
             embeds=tuple(embeds),
             grouped=grouped,
         )
 
     def _embed(self, parent: Collection, item: EmbedItem, said: _Said) -> Embed:
-        relation = find_relation(self.names.catalog, parent.name, item.target, item.hint)
-        self._check_shown(relation)
+        relation = self.names.relation(parent.name, item.target, item.hint, privileged=self.privileged)
         alias = f"e{next(self._numbers)}"
         child = self.collection(relation.target)
         plan = self._level(child, self.owner(child), item.items, said)
-        if not relation.many:
+        if relation.to_one:
             plan = msgspec.structs.replace(plan, order=(), limit=1, offset=0)
         if item.spread and plan.grouped:
             raise Unsupported("aggregates inside a spread")
@@ -171,13 +169,10 @@ class Resolver:
         embed = embeds.get(term.relation)
         if embed is None:
             raise NotEmbedded(term.relation)
-        if embed.relation.many:
+        if not embed.relation.to_one:
             raise OrderNotToOne(owner.name, term.relation)
         target = Owner(embed.relation.target, self.columns(embed.relation.target))
         return Order(path_expr(term.path, target)[0], term.descending, term.nulls, embed.alias)
-
-    def _check_shown(self, relation: Relation) -> None:
-        """A relation over a hidden field would tell its value."""
 
 
 class _Said(msgspec.Struct, frozen=True):
@@ -265,5 +260,6 @@ def _checked(cast: str | None) -> str | None:
     return None if cast is None else _known(cast)
 
 
-def _least(asked: int | None, most: int | None) -> int | None:
+def least(asked: int | None, most: int | None) -> int | None:
+    """The smaller of two limits, ``None``: no limit."""
     return most if asked is None else asked if most is None else min(asked, most)

@@ -164,7 +164,7 @@ class DeletePlan(msgspec.Struct, frozen=True, kw_only=True):
 class CallPlan(msgspec.Struct, frozen=True, kw_only=True):
     """payload: a JSON object of the given arguments, as text; the raw body when ``raw``, for the one unnamed argument.
 
-    answer.rows: of a result that has columns, ``None`` for a bare value.
+    answer.rows: of a result that has columns, ``None`` for bare values; limit and offset are for a set of those.
     """
 
     function: Function
@@ -172,6 +172,8 @@ class CallPlan(msgspec.Struct, frozen=True, kw_only=True):
     payload: str
     raw: bool = False
     read_only: bool = False
+    limit: int | None = None
+    offset: int = 0
     answer: Answer = Answer()
 
 

@@ -69,7 +69,7 @@ class _Reader:
         self._catalog = catalog
         self._scopes: list[tuple[str, Collection]] = [("", collection)]
 
-    def read(self, node: Any) -> t.Expr:  # noqa: C901, PLR0911, PLR0912 - one line a kind of node
+    def read(self, node: Any) -> t.Expr:
         if isinstance(node, exp.Paren):
             return self.read(node.this)
         if isinstance(node, exp.And):

@@ -40,22 +40,22 @@ def compile_rules(catalog: Catalog) -> RuleSet:
     writes: dict[tuple[str, str], Expr] = {}
     faults: list[str] = []
     for collection in catalog.collections.values():
-        texts = [(rows, (collection.name, op), f"rules.{op}", collection.rules.of(op)) for op in OPERATIONS]
+        name = collection.name
+        texts: list[tuple[dict[tuple[str, str], Expr], str, str, str | None]] = [
+            (rows, operation, f"rules.{operation}", collection.rules.of(operation)) for operation in OPERATIONS
+        ]
         for field in collection.fields:
-            texts.append((reads, (collection.name, field.name), f"fields.{field.name}.read", field.read))
-            texts.append((writes, (collection.name, field.name), f"fields.{field.name}.write", field.write))
-            if field.hidden:
-                reads[(collection.name, field.name)] = FALSE
+            texts.append((reads, field.name, f"fields.{field.name}.read", field.read))
+            texts.append((writes, field.name, f"fields.{field.name}.write", field.write))
         for into, key, where, text in texts:
             if text is None:
                 continue
             try:
-                into[key] = parse_rule(text, collection=collection, catalog=catalog)
+                into[(name, key)] = parse_rule(text, collection=collection, catalog=catalog)
             except RuleError as error:
                 hint = f" ({error.hint})" if error.hint else ""
-                faults.append(f"collections.{collection.name}.{where}: {error.message}{hint}")
-            if collection.field(key[1]) is not None and into is reads and collection.field(key[1]).hidden:  # type: ignore[union-attr]
-                into[key] = FALSE
+                faults.append(f"collections.{name}.{where}: {error.message}{hint}")
+        reads.update(((name, field.name), FALSE) for field in collection.fields if field.hidden)
     if faults:
         raise RuleError("\n  ".join(faults) if len(faults) > 1 else faults[0])
     return RuleSet(catalog, rows, reads, writes)

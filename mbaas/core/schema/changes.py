@@ -26,48 +26,48 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     narrowed: str | None = None
 
 
-class CreateTable(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class CreateTable(msgspec.Struct, frozen=True):
     table: Table
 
 
-class RestoreTable(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class RestoreTable(msgspec.Struct, frozen=True):
     table: str
     storage: str
 
 
-class DropTable(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class DropTable(msgspec.Struct, frozen=True):
     table: str
 
 
-class RenameTable(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class RenameTable(msgspec.Struct, frozen=True):
     before: str
     table: str
 
 
-class RenameColumn(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class RenameColumn(msgspec.Struct, frozen=True):
     table: str
     before: str
     column: str
 
 
-class RenameConstraint(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class RenameConstraint(msgspec.Struct, frozen=True):
     table: str
     before: str
     name: str
 
 
-class RenameIndex(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class RenameIndex(msgspec.Struct, frozen=True):
     table: str
     before: str
     name: str
 
 
-class AddColumn(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class AddColumn(msgspec.Struct, frozen=True):
     table: str
     column: TableColumn
 
 
-class DropColumn(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class DropColumn(msgspec.Struct, frozen=True):
     """key: the primary key at that moment. derived: generated from other columns, so that nothing is lost."""
 
     table: str
@@ -76,14 +76,14 @@ class DropColumn(msgspec.Struct, frozen=True, tag_field="change", tag=True):
     derived: bool = False
 
 
-class RestoreValues(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class RestoreValues(msgspec.Struct, frozen=True):
     """type: what the column holds now."""
 
     kept: Kept
     type: str
 
 
-class ChangeType(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class ChangeType(msgspec.Struct, frozen=True):
     """before, after: the column. key: the primary key at that moment."""
 
     table: str
@@ -92,40 +92,40 @@ class ChangeType(msgspec.Struct, frozen=True, tag_field="change", tag=True):
     key: tuple[TableColumn, ...]
 
 
-class SetDefault(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class SetDefault(msgspec.Struct, frozen=True):
     table: str
     column: str
     default: str | None
 
 
-class SetNotNull(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class SetNotNull(msgspec.Struct, frozen=True):
     table: str
     column: str
 
 
-class DropNotNull(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class DropNotNull(msgspec.Struct, frozen=True):
     table: str
     column: str
 
 
-class DropExpression(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class DropExpression(msgspec.Struct, frozen=True):
     """A generated column becomes an ordinary one and keeps its values."""
 
     table: str
     column: str
 
 
-class AddIdentity(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class AddIdentity(msgspec.Struct, frozen=True):
     table: str
     column: str
 
 
-class DropIdentity(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class DropIdentity(msgspec.Struct, frozen=True):
     table: str
     column: str
 
 
-class AddPrimary(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class AddPrimary(msgspec.Struct, frozen=True):
     """replaces: the name of the primary key that goes."""
 
     table: str
@@ -133,12 +133,12 @@ class AddPrimary(msgspec.Struct, frozen=True, tag_field="change", tag=True):
     replaces: str | None = None
 
 
-class AddUnique(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class AddUnique(msgspec.Struct, frozen=True):
     table: str
     key: Key
 
 
-class AddCheck(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class AddCheck(msgspec.Struct, frozen=True):
     """replaces: there is a check of that name and another expression."""
 
     table: str
@@ -146,22 +146,25 @@ class AddCheck(msgspec.Struct, frozen=True, tag_field="change", tag=True):
     replaces: bool = False
 
 
-class AddForeign(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class AddForeign(msgspec.Struct, frozen=True):
+    """replaces: there is a foreign key of that name that says something else."""
+
     table: str
     foreign: Foreign
+    replaces: bool = False
 
 
-class Validate(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class Validate(msgspec.Struct, frozen=True):
     table: str
     name: str
 
 
-class DropConstraint(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class DropConstraint(msgspec.Struct, frozen=True):
     table: str
     name: str
 
 
-class AddIndex(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class AddIndex(msgspec.Struct, frozen=True):
     """replaces: there is an index of that name and another definition."""
 
     table: str
@@ -169,33 +172,33 @@ class AddIndex(msgspec.Struct, frozen=True, tag_field="change", tag=True):
     replaces: bool = False
 
 
-class DropIndex(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class DropIndex(msgspec.Struct, frozen=True):
     table: str
     name: str
 
 
-class AddTrigger(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class AddTrigger(msgspec.Struct, frozen=True):
     table: str
     trigger: TriggerKind
 
 
-class DropTrigger(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class DropTrigger(msgspec.Struct, frozen=True):
     table: str
     trigger: TriggerKind
 
 
-class EnableRowSecurity(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class EnableRowSecurity(msgspec.Struct, frozen=True):
     table: str
 
 
-class ApplyPolicies(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class ApplyPolicies(msgspec.Struct, frozen=True):
     """statements: grants, policies and their functions; each may run again and again."""
 
     table: str
     statements: tuple[str, ...]
 
 
-class InstallFunction(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class InstallFunction(msgspec.Struct, frozen=True):
     """early: a column default or check calls it, so it comes before the tables."""
 
     name: str
@@ -204,11 +207,11 @@ class InstallFunction(msgspec.Struct, frozen=True, tag_field="change", tag=True)
     early: bool = False
 
 
-class RemoveFunction(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class RemoveFunction(msgspec.Struct, frozen=True):
     name: str
 
 
-class DiscardKept(msgspec.Struct, frozen=True, tag_field="change", tag=True):
+class DiscardKept(msgspec.Struct, frozen=True):
     """A copy that an interrupted plan began and nobody will finish."""
 
     storage: str

@@ -32,7 +32,8 @@ def mentions(expression: str | None, names: frozenset[str]) -> bool:
     """
     if expression is None or not names:
         return False
-    pattern = "|".join(re.escape(name) for name in sorted(names))
+    spelled = {spelling for name in names for spelling in (name, name.replace('"', '""'))}
+    pattern = "|".join(re.escape(name) for name in sorted(spelled))
     return re.search(rf"(?<!\w)(?:{pattern})(?!\w)", expression, re.IGNORECASE) is not None
 
 

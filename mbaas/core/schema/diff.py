@@ -171,9 +171,12 @@ class _Objects:
             left = [found for found in left if found not in replaced]
         unfinished = {object_name(self.name, column.name, "required") for column in self.before.columns}
         for check in left:
-            theirs = not self._owns(check.name, "check") and check.name not in wanted | unfinished
-            if not theirs:
-                yield Phase.DROP_OBJECTS, c.DropConstraint(self.name, check.name)
+            if check in broken or check.name in unfinished:
+                if self._owns(check.name, "check") or check.name in wanted | unfinished:
+                    yield Phase.DROP_OBJECTS, c.DropConstraint(self.name, check.name)
+            elif self._owns(check.name, "check"):
+                # Late, so that what takes its place is there before.
+                yield Phase.RELAX, c.DropConstraint(self.name, check.name)
 
     def _foreigns(self) -> Iterator[Phased]:
         left = list(self.before.foreigns)
@@ -182,7 +185,11 @@ class _Objects:
             same = [found for found in left if _same_foreign(found, after) and not self.cut.breaks(self.name, found)]
             match = _best(same, after.name, self.taken, wanted)
             if match is None:
-                yield Phase.RELATE, c.AddForeign(self.name, after)
+                replaced = [
+                    found for found in left if found.name == after.name and not self.cut.breaks(self.name, found)
+                ]
+                yield Phase.RELATE, c.AddForeign(self.name, after, replaces=bool(replaced))
+                left = [found for found in left if found not in replaced]
                 continue
             left.remove(match)
             yield from self._renamed(match.name, after.name)

@@ -10,6 +10,7 @@ from mbaas.core.plan.authorize import AuthorizedCall
 from mbaas.core.plan.types import CallPlan
 from mbaas.core.sql.fragment import Fragment, Statement, concat, identifier, join, quote, sql, statement, value
 from mbaas.core.sql.read import render_source
+from mbaas.core.sql.rows import window_of
 
 
 def needs_owner(authorized: AuthorizedCall) -> bool:
@@ -36,11 +37,14 @@ def _bare(plan: CallPlan) -> Fragment:
     """A function whose result has no columns."""
     call = _call(plan)
     if plan.function.returns_set:
-        collected = concat("select coalesce(json_agg(f.v), '[]'), count(*), count(*) from ", _arguments(plan))
-        return concat(collected, " cross join lateral ", call, " as f(v)")
+        values = concat("select f.v from ", _arguments(plan), " cross join lateral ", call, " as f(v)")
+        called = concat("with called as materialized (", values, ") ")
+        total = "(select count(*) from called)" if plan.answer.total else "null"
+        window = concat("(select v from called", window_of(plan), ") c")
+        return concat(called, f"select coalesce(json_agg(c.v), '[]'), count(*), {total} from ", window)
     if plan.function.returns == "void":
-        return concat("select null::json, 1, 1 from ", _arguments(plan), " cross join lateral ", call, " as f(v)")
-    return concat("select to_json(", call, "), 1, 1 from ", _arguments(plan))
+        return concat("select null::json, 1, null from ", _arguments(plan), " cross join lateral ", call, " as f(v)")
+    return concat("select to_json(", call, "), 1, null from ", _arguments(plan))
 
 
 def _rows_of(plan: CallPlan) -> Fragment:

@@ -66,8 +66,8 @@ def _steps(
             yield from ddl_constraints.add_unique(table, key, short=table in short)
         case c.AddCheck(table, check, replaces):
             yield from ddl_constraints.add_check(table, check, replaces=replaces, short=table in short)
-        case c.AddForeign(table, foreign):
-            yield from ddl_constraints.add_foreign(table, foreign, short=table in short)
+        case c.AddForeign(table, foreign, replaces):
+            yield from ddl_constraints.add_foreign(table, foreign, replaces=replaces, short=table in short)
         case c.Validate(table, name):
             yield ddl_constraints.validate(table, name)
         case c.AddIndex(table, index, replaces):

@@ -16,7 +16,7 @@ from mbaas.core.sql.definition import (
     unique_definition,
 )
 from mbaas.core.sql.fragment import quote, quote_text
-from mbaas.core.sql.migration import Step, altering
+from mbaas.core.sql.migration import Lock, Step, altering
 
 
 def add_primary(table: str, key: Key, replaces: str | None, *, short: bool) -> Iterator[Step]:
@@ -49,13 +49,15 @@ def add_check(table: str, check: TableCheck, *, replaces: bool, short: bool) -> 
     yield validate(table, check.name)
 
 
-def add_foreign(table: str, foreign: Foreign, *, short: bool) -> Iterator[Step]:
+def add_foreign(table: str, foreign: Foreign, *, replaces: bool, short: bool) -> Iterator[Step]:
+    drop = f"drop constraint {quote(foreign.name)}, " if replaces else ""
     title = f"{table}: {', '.join(foreign.columns)} refers to {foreign.table}"
-    sql = f"alter table {table_name(table)} add {foreign_definition(foreign)}"
+    sql = f"alter table {table_name(table)} {drop}add {foreign_definition(foreign)}"
+    lock: Lock = "ACCESS EXCLUSIVE" if replaces else "SHARE ROW EXCLUSIVE"
     if short:
-        yield Step(title=title, table=table, sql=(sql,), lock="SHARE ROW EXCLUSIVE")
+        yield Step(title=title, table=table, sql=(sql,), lock=lock)
         return
-    yield Step(title=f"{title}, new rows", table=table, sql=(f"{sql} not valid",), lock="SHARE ROW EXCLUSIVE")
+    yield Step(title=f"{title}, new rows", table=table, sql=(f"{sql} not valid",), lock=lock)
     yield validate(table, foreign.name)
 
 

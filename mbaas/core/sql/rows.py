@@ -18,6 +18,7 @@ from mbaas.core.identity import Identity
 from mbaas.core.plan.authorize import AuthorizedRows, Visible
 from mbaas.core.plan.types import (
     AggregateOutput,
+    CallPlan,
     Embed,
     EmbedOutput,
     FieldOutput,
@@ -77,8 +78,8 @@ class Rows:
         plan = rows.plan
         relation, where = self.matching(rows, alias, source=source, link=link)
         laterals = self._laterals(rows, alias)
-        outputs = join(", ", (part for output in plan.outputs for part in self._output(output, rows, alias)))
-        ending = concat(self._order(rows, alias), _window(plan))
+        outputs = join(", ", self._outputs(rows, alias))
+        ending = concat(self._order(rows, alias), window_of(plan))
         if plan.grouped:
             return concat("select ", outputs, " from ", relation, laterals, where, _group(plan), ending)
         if not laterals.parts:
@@ -153,7 +154,7 @@ class Rows:
         embed = rows.plan.embed(name)
         relation, where = self._linked(rows, embed, alias)
         plan = embed.plan
-        window = _window(plan) if plan.offset or plan.limit == 0 else _NOTHING
+        window = window_of(plan) if plan.offset or plan.limit == 0 else _NOTHING
         return concat("exists (select 1 from ", relation, where, window, ")")
 
     def _linked(self, rows: AuthorizedRows, embed: Embed, alias: str) -> tuple[Fragment, Fragment]:
@@ -173,6 +174,8 @@ class Rows:
         return concat("exists (select 1 from ", relation, f" {between} where ", here, " and ", there, ")")
 
     def _laterals(self, rows: AuthorizedRows, alias: str) -> Fragment:
+        if not rows.plan.embeds:
+            return _NOTHING
         found: list[Fragment] = []
         for output in rows.plan.outputs:
             if isinstance(output, EmbedOutput | SpreadOutput):
@@ -183,23 +186,36 @@ class Rows:
                 )
         return join("", found)
 
+    def _outputs(self, rows: AuthorizedRows, alias: str) -> list[Fragment]:
+        found: list[Fragment] = []
+        plain: list[str] = []  # most outputs are columns, and they are the same text every time
+        for output in rows.plan.outputs:
+            if isinstance(output, FieldOutput) and isinstance(output.expr, Column):
+                name, key = output.expr.name, output.key
+                plain.append(f"{alias}.{quote(name)}" if name == key else f"{alias}.{quote(name)} as {quote(key)}")
+                continue
+            if plain:
+                found.append(sql(", ".join(plain)))
+                plain = []
+            found.extend(self._output(output, rows, alias))
+        if plain:
+            found.append(sql(", ".join(plain)))
+        return found
+
     def _output(self, output: Output, rows: AuthorizedRows, alias: str) -> Iterator[Fragment]:
         if isinstance(output, FieldOutput):
-            found = self.expr(output.expr, of(alias))
-            named = output.expr == Column(output.key)
-            yield found if named else concat(found, " as ", identifier(output.key))
+            yield concat(self.expr(output.expr, of(alias)), " as ", identifier(output.key))
         elif isinstance(output, AggregateOutput):
             argument = sql("*") if output.argument is None else self.expr(output.argument, of(alias))
-            found = concat(f"{output.function}(", argument, ")")
             cast = "" if output.cast is None else f"::{output.cast}"
-            yield concat(found, cast, " as ", identifier(output.key))
+            yield concat(f"{output.function}(", argument, f"){cast} as ", identifier(output.key))
         elif isinstance(output, EmbedOutput):
             embed = rows.plan.embed(output.alias)
-            value_ = f"coalesce({embed.alias}.value, '[]')" if embed.relation.many else f"{embed.alias}.value"
-            yield concat(value_, "::jsonb" if rows.plan.grouped else "", " as ", identifier(output.key))
+            lateral = f"coalesce({embed.alias}.value, '[]')" if not embed.relation.to_one else f"{embed.alias}.value"
+            yield concat(lateral, "::jsonb as " if rows.plan.grouped else " as ", identifier(output.key))
         else:
             for key in keys(rows.plan.embed(output.alias).plan):
-                yield identifier(output.alias, key)
+                yield concat(output.alias, ".", identifier(key))
 
     def _order(self, rows: AuthorizedRows, alias: str) -> Fragment:
         plan = rows.plan
@@ -265,9 +281,9 @@ def _row_alias(embed: Embed) -> str:
 def _collected(output: EmbedOutput | SpreadOutput, embed: Embed, level: Fragment) -> Fragment:
     """The rows of an embed as one row: a JSON value, or the columns that are lifted."""
     if isinstance(output, EmbedOutput):
-        collect = "json_agg" if embed.relation.many else "row_to_json"
+        collect = "row_to_json" if embed.relation.to_one else "json_agg"
         return concat("select ", collect, "(j) as value from (", level, ") j")
-    if not embed.relation.many:
+    if embed.relation.to_one:
         return level
     lists = (
         concat("coalesce(json_agg(", identifier("j", key), "), '[]') as ", identifier(key)) for key in keys(embed.plan)
@@ -303,7 +319,7 @@ def _group(plan: ReadPlan) -> Fragment:
     return sql(" group by " + ", ".join(numbers)) if numbers else _NOTHING
 
 
-def _window(plan: ReadPlan) -> Fragment:
+def window_of(plan: ReadPlan | CallPlan) -> Fragment:
     """The limit is part of the text, so that the planner knows it; offsets are many and bound."""
     limit = "" if plan.limit is None else f" limit {plan.limit:d}"
     if not plan.offset:

@@ -72,6 +72,8 @@ def _insert(authorized: AuthorizedInsert, rows: Rows) -> Fragment:
     table = identifier("public", plan.collection.name)
     named = {field.name for field in plan.fields}
     read = own_columns(authorized.new)
+    if any(field.generated is not None and field.name in read for field in plan.collection.fields):
+        read = {field.name for field in plan.collection.fields}  # whatever they are generated from
     computed = [
         field
         for field in plan.collection.fields

@@ -14,6 +14,7 @@ import msgspec
 from mbaas.core import errors
 from mbaas.core.errors import DatabaseError, MbaasError, RateLimited, Unavailable
 from mbaas.core.identity import Role
+from mbaas.core.plan import errors as plan
 from mbaas.core.query import errors as query
 from mbaas.core.schema.catalog import Collection
 from mbaas.modules.records.sqlstates import Raised, raised_by_author, status_of
@@ -50,6 +51,8 @@ TABLE: dict[type[MbaasError], tuple[int, str | None]] = {
     errors.Unauthenticated: (401, "PGRST302"),
     errors.TokenExpired: (401, "PGRST303"),
     errors.UnknownField: (400, "42703"),
+    plan.UnknownType: (400, "42704"),
+    plan.NoUniqueTarget: (400, "42P10"),
     errors.InvalidValue: (400, "22P02"),
     errors.Forbidden: (403, "42501"),
     errors.NotFound: (404, None),
@@ -62,7 +65,7 @@ TABLE: dict[type[MbaasError], tuple[int, str | None]] = {
 
 _INTERNAL = "Something went wrong on the server"
 _TOKEN = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
-_NAMES_CONSTRAINT = re.compile(r' "[^"]*+"$')
+_FROM_CONSTRAINT_ON = re.compile(r' constraint ".*', re.DOTALL)
 _NULL_IN_COLUMN = re.compile(r'null value in column "([^"]*+)" of relation "[^"]*+" violates not-null constraint')
 
 
@@ -159,7 +162,7 @@ def _from_database(error: DatabaseError, role: Role, readable: bool) -> Refusal:
         if state not in ("23503", "23505") or not readable:
             details = None  # "Failing row contains (...)", "Key (email)=(...) already exists."
         if not readable:
-            message = _NAMES_CONSTRAINT.sub("", message)
+            message = _FROM_CONSTRAINT_ON.sub(" constraint", message)
             message = _NULL_IN_COLUMN.sub("null value in a column violates not-null constraint", message)
     elif state.startswith("42"):
         details = None

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from mbaas.config.settings import LimitSettings
-from mbaas.core.errors import UnknownCollection
+from mbaas.core.errors import DatabaseError, UnknownCollection
 from mbaas.core.expr.types import FALSE
 from mbaas.core.identity import Identity
 from mbaas.core.plan.names import perhaps
@@ -42,6 +42,7 @@ from mbaas.core.schema.catalog import Operation
 from mbaas.http.caller import caller
 from mbaas.http.respond import ASGIApp, Header, Receive, Reply, Scope, Send, send_reply
 from mbaas.modules.records.csv import as_csv
+from mbaas.modules.records.dialect import note_readable
 from mbaas.modules.records.results import Page, Written
 from mbaas.modules.records.service import Records
 
@@ -97,15 +98,21 @@ class _App:
         identity = caller(scope)
         names = _names(scope, self._prefix)
         asked = _asked(scope, receive, identity)
-        if len(names) == 1:
-            reply = await self._collection(asked, names[0])
-        elif len(names) == 2 and names[0] == "rpc":
-            reply = await self._function(asked, names[1])
-        elif not names and self._root is not None and asked.method in ("GET", "HEAD"):
-            reply = await self._root(scope, identity)
-        else:
-            raise UnknownPath()
+        try:
+            reply = await self._answer(asked, names)
+        except DatabaseError as error:
+            note_readable(scope, error, identity, self._records.snapshot()[0])
+            raise
         await _send(send, asked, reply)
+
+    async def _answer(self, asked: _Asked, names: list[str]) -> Reply:
+        if len(names) == 1:
+            return await self._collection(asked, names[0])
+        if len(names) == 2 and names[0] == "rpc":
+            return await self._function(asked, names[1])
+        if not names and self._root is not None and asked.method in ("GET", "HEAD"):
+            return await self._root(asked.scope, asked.identity)
+        raise UnknownPath()
 
     # --- collections -------------------------------------------------------------------------------------------------
 
@@ -148,7 +155,7 @@ class _App:
         if asked.preferences.representation == "headers-only" and written.page is not None:
             location = _location(name, written.page)
             headers += [] if location is None else [(b"location", location)]
-            return Reply(200 if merged else 201, headers=tuple(headers))
+            return Reply(200 if merged else 201, headers=(*headers, *_applied(asked)))
         return _represented(asked, written, headers, 200 if merged else 201, 200 if merged else 201)
 
     async def _update(self, asked: _Asked, name: str) -> Reply:
@@ -256,14 +263,15 @@ _FROM_START = Window()
 
 
 def _names(scope: Scope, prefix: str) -> list[str]:
-    """The parts of the path behind the prefix, each decoded by itself. Raises UnknownPath when there are too many."""
-    raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
-    path = raw.partition(b"?")[0].decode("ascii", "replace")
-    root = quote(scope.get("root_path", ""))
-    if root and path.startswith(root):
-        path = path[len(root) :]
-    path = path.removeprefix(prefix).strip("/")
-    return [unquote(part) for part in path.split("/")] if path else []
+    """The parts of the path behind the prefix, each decoded by itself: an encoded slash is part of a name."""
+    raw: bytes | None = scope.get("raw_path")
+    path = quote(scope["path"]) if raw is None else raw.decode("latin-1")
+    if root := scope.get("root_path"):
+        path = path.removeprefix(quote(root))
+    names = path.removeprefix(prefix).strip("/").split("/")
+    if "%" in path:
+        names = [unquote(name) for name in names]
+    return names if names != [""] else []
 
 
 def _asked(scope: Scope, receive: Receive, identity: Identity) -> _Asked:

@@ -17,7 +17,8 @@ from mbaas.adapters.postgres.cluster.processes import run
 from mbaas.core.errors import ConfigError, Unavailable
 
 SUPERUSER = "postgres"
-OWNER = "mbaas"
+# Not the name of a schema: an unqualified name would then mean that one.
+OWNER = "mbaas_owner"
 DATABASE = "mbaas"
 _UNFINISHED = "initdb-"
 # The socket's directory is the guard (0700), so whoever gets there is let in. What the server itself does needs no

@@ -12,6 +12,7 @@ import pytest
 from mbaas.core import errors
 from mbaas.core.errors import DatabaseError, MbaasError
 from mbaas.core.identity import Role
+from mbaas.core.plan import errors as plan
 from mbaas.core.query import errors as query
 from mbaas.core.schema.catalog import Check, Collection, Field, Index, IndexField, Reference
 from mbaas.core.schema.types import parse_type
@@ -62,6 +63,9 @@ ERRORS: dict[str, tuple[Exception, Role, bool]] = {
         ),
         "query_not_embedded": query.NotEmbedded("comments"),
         "query_order_not_to_one": query.OrderNotToOne("posts", "comments"),
+        "query_unknown_type": plan.UnknownType("regclass"),
+        "query_no_unique_target": plan.NoUniqueTarget(),
+        "query_patterns_off": (plan.PatternsOff(), "anon", False),
         "query_embed_filter": query.EmbedFilterInvalid("comments"),
         "query_aggregates_off": query.AggregatesOff(),
         "query_unsupported": query.Unsupported("Aggregates are not implemented for one-to-many spreads"),
@@ -173,7 +177,7 @@ def test_an_error_looks_on_the_wire_as_it_always_did(name: str, request: pytest.
 def test_every_error_of_a_request_has_its_golden_file() -> None:
     ours = [
         kind
-        for module in (errors, query)
+        for module in (errors, plan, query)
         for _, kind in inspect.getmembers(module, inspect.isclass)
         if issubclass(kind, errors.QueryError)
     ]
@@ -268,7 +272,7 @@ def test_what_a_caller_may_not_know_never_leaves(state: str, readable: bool, rol
     message = PLANTED if not state.startswith("23") else "violates a constraint"
     details = PLANTED if state not in ("23503", "23505") or not readable else None
     error = database(state, message, details=details, hint=PLANTED, table="hidden", constraint="hidden_key")
-    status, headers, body = refuse(error, role=role, readable=readable).answer()
+    _, headers, body = refuse(error, role=role, readable=readable).answer()
     assert b"hunter2" not in body
     assert b"hidden" not in body
     assert not any(b"hunter2" in value for _, value in headers)
