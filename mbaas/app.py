@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -31,6 +32,7 @@ from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.adapters.secrets import SecretsFile
 from mbaas.config.settings import Config
 from mbaas.core.errors import ConfigError, DestructiveChange, MbaasError, NotFound
+from mbaas.core.identity import Identity, Role
 from mbaas.core.observe import Observe, ignore
 from mbaas.core.rules.ruleset import RuleSet, compile_rules
 from mbaas.core.sql.migration import Plan
@@ -45,13 +47,15 @@ from mbaas.http.logs import LineWriter, Log, make_log
 from mbaas.http.metrics import Metrics
 from mbaas.http.plugin_routes import PREFIX as PLUGINS
 from mbaas.http.plugin_routes import plugin_routes
-from mbaas.http.respond import ASGIApp
+from mbaas.http.respond import ASGIApp, Receive, Reply, Scope, Send
 from mbaas.http.server import server
 from mbaas.http.telemetry import observer
 from mbaas.modules.auth.app import MAX_BODY as AUTH_MAX_BODY
 from mbaas.modules.auth.app import auth_app
 from mbaas.modules.auth.errors import auth_dialect
 from mbaas.modules.records.dialect import rest_dialect
+from mbaas.modules.records.docs import DocsPage, send_document
+from mbaas.modules.records.openapi import Info, openapi_bytes
 from mbaas.modules.records.routes import records_app
 from mbaas.modules.records.service import Records
 
@@ -154,6 +158,15 @@ def routes(
 ) -> Litestar:
     """Every route. Hot prefixes are raw ASGI mounts; nothing stands between the edge and them."""
     records = Records(database, lambda: rules, hooks, max_rows=config.limits.max_rows)
+    described = described_for(config, rules)
+
+    async def root(_: Scope, identity: Identity) -> Reply:
+        return Reply(200, described(identity.role), content_type=b"application/openapi+json; charset=utf-8")
+
+    async def document(scope: Scope, _: Receive, send: Send) -> None:
+        found = scope["state"]["caller"]
+        await send_document(described(found.role if isinstance(found, Identity) else "anon"), scope, send)
+
     plugins = plugin_routes(
         hooks.provided,
         begin=transactions_as_caller(database),
@@ -162,14 +175,26 @@ def routes(
     )
     return Litestar(
         route_handlers=[
-            mount("/rest/v1", records_app(records, limits=config.limits)),
+            mount("/rest/v1", records_app(records, limits=config.limits, root=root)),
             mount("/auth/v1", auth),
             mount(PLUGINS, plugins),
+            *([mount("/openapi.json", document), mount("/docs", DocsPage())] if config.server.docs else []),
         ],
         exception_handlers={Exception: _to_the_edge},
         openapi_config=None,
         logging_config=None,
     )
+
+
+def described_for(config: Config, rules: RuleSet) -> Callable[[Role], bytes]:
+    """The OpenAPI document of a role, made once. Who has no key sees what the anon key may reach."""
+    info = Info(title=config.app.name, server=(config.server.public_url or "").rstrip("/") + "/rest/v1")
+
+    @functools.cache
+    def described(role: Role) -> bytes:
+        return openapi_bytes(rules.catalog, info=info, role=role)
+
+    return described
 
 
 def _to_the_edge(_: Any, error: Exception) -> Any:

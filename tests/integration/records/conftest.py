@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -100,7 +100,7 @@ class Api:
 
 
 @pytest.fixture(scope="session")
-def sample_template(cluster: EmbeddedPostgres) -> Iterator[str]:
+def sample_template(cluster: EmbeddedPostgres) -> str:
     """A database with the sample app, to be cloned."""
     name = f"sample_{os.getpid()}"
 
@@ -123,7 +123,7 @@ def sample_template(cluster: EmbeddedPostgres) -> Iterator[str]:
         await database.close()
 
     asyncio.run(make())
-    yield name
+    return name
 
 
 @pytest.fixture
