@@ -1,6 +1,7 @@
 """What the edge adds to a request, without sockets: the same app called bare and through it, interleaved.
 
-Run: python -m benchmarks.edge [rounds]. Prints the median of the rounds: microseconds of CPU a request, the log writer's thread included.
+Run: python -m benchmarks.edge [rounds]. Prints the median of the rounds: microseconds of CPU a request, with the thread
+that writes the log.
 """
 
 from __future__ import annotations
