@@ -86,7 +86,6 @@ async def test_every_route_lets_in_whom_it_is_for_and_nobody_else(database: Data
     made = edge(
         app,
         config=config,
-        rules=lambda: rules,
         authenticator=Authenticator(lambda: secrets.current, issuer=auth_url(config.server)),
         health=Health(database.ping),
         metrics=Metrics(),
