@@ -144,6 +144,9 @@ async def test_a_killed_server_takes_its_postgres_along(made: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_an_interrupt_of_the_terminal_stops_everything_in_order(made: Path, number: signal.Signals) -> None:
     process = _run(made)
+    found = read_pid_file(made / "data")
+    assert found is not None
+    assert os.getsid(found.pid) != os.getsid(process.pid)  # so PostgreSQL serves until we have drained
     os.killpg(process.pid, number)  # Ctrl-C goes to the whole process group of the terminal
     assert process.wait(15) == 0
     assert processes_of(made / "data") == []
