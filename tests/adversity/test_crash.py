@@ -3,12 +3,12 @@
 import asyncio
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
 import pytest
+from tests.conftest import throw_away_directory
 
 from mbaas.adapters.postgres.cluster.processes import read_pid_file
 from mbaas.adapters.postgres.database import Database
@@ -56,8 +56,8 @@ class Pairs:
 
 @pytest.fixture(scope="module")
 def directory() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="mbaas-crash-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
+    # What a killed process had written stays in the kernel's hands, on a disk as in memory.
+    with throw_away_directory("mbaas-crash-") as name:
         yield Path(name) / "pg"
 
 
