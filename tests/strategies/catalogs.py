@@ -113,7 +113,9 @@ class DraftField:
         printer.text(repr(self))
 
     def __repr__(self) -> str:
-        said = {name: getattr(self.field, name) for name in self.field.__struct_fields__ if name not in {"name", "type"}}
+        said = {
+            name: getattr(self.field, name) for name in self.field.__struct_fields__ if name not in {"name", "type"}
+        }
         listed = ", ".join(f"{name}={value!r}" for name, value in said.items() if value not in (None, False, ()))
         return f"{self.field.name!r}: {self.type} ({listed}; was {self.origin!r})"
 
@@ -325,7 +327,9 @@ def _add_index(item: DraftCollection, draw: st.DrawFn) -> None:
         column = draw(st.sampled_from(special)).field.name
         item.indexes.append(Index(name=name, fields=(IndexField(column),), method="gin"))
         return
-    columns = draw(st.lists(st.sampled_from(_indexable(item)), min_size=1, max_size=2, unique_by=lambda d: d.field.name))
+    columns = draw(
+        st.lists(st.sampled_from(_indexable(item)), min_size=1, max_size=2, unique_by=lambda d: d.field.name)
+    )
     item.indexes.append(
         Index(
             name=name,
@@ -448,8 +452,12 @@ def _retype(draft: Draft, _: Draft, draw: st.DrawFn) -> None:
     able = [
         found
         for found in ([] if item is None else _plain(item))
-        if found.type in ways and found.field.references is None and found.field.generated is None
-        and item is not None and _free(item, found.field.name) and not found.field.identity
+        if found.type in ways
+        and found.field.references is None
+        and found.field.generated is None
+        and item is not None
+        and _free(item, found.field.name)
+        and not found.field.identity
     ]
     if not able:
         return
