@@ -83,7 +83,7 @@ async def picture(database: Database, watcher: asyncpg.Connection) -> dict[str, 
         select json_build_object(
             'schemas', (select json_agg(nspname order by nspname) from pg_namespace where nspname like 'mbaas%'),
             'triggers', (select json_agg(tgname order by tgname) from pg_trigger where not tgisinternal),
-            'policies', (select json_agg(polname || polrelid::regclass order by polrelid::regclass::text) from pg_policy)
+            'policies', (select json_agg(tablename || policyname order by tablename, policyname) from pg_policies)
         )::text
     """
     rows = {
