@@ -8,13 +8,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.conftest import throw_away_directory
 
 from mbaas.adapters.postgres.cluster.processes import read_pid_file
 from mbaas.adapters.postgres.database import Database
 from mbaas.core.errors import Unavailable
 from mbaas.core.sql.fragment import Statement
 from tests.adversity.crash import run_crashes
+from tests.conftest import throw_away_directory
 
 SEEDS = range(20) if os.environ.get("MBAAS_SOAK") else range(3)
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import asyncpg
 import psutil
 import pytest
-from tests.conftest import throw_away_directory
 
 from mbaas.adapters.postgres.cluster.processes import processes_of, read_pid_file
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres, running_url, wheel_bin
 from mbaas.core.errors import ConfigError, Unavailable
+from tests.conftest import throw_away_directory
 
 RUN = Path(__file__).parent.parent / "adversity" / "run_postgres.py"
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as somebody else")

@@ -12,21 +12,20 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from tests.adversity.test_connections_stay_clean import *
-from tests.conftest import throw_away_directory
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from tests.integration.test_database import *
-from tests.integration.test_server_check import *
-from tests.integration.test_uuidv7 import *
 
 from mbaas.adapters.postgres.database import Database, Timeouts
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres
 from mbaas.core.errors import ConfigError, Timeout
 from mbaas.core.sql.fragment import Statement
 from tests.adversity.test_connections_stay_clean import *
+from tests.conftest import throw_away_directory
+from tests.integration.test_database import *
+from tests.integration.test_server_check import *
+from tests.integration.test_uuidv7 import *
 
 BIN = Path("/usr/lib/postgresql/15/bin")
 _INSTALL = "apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql-15"
