@@ -241,4 +241,4 @@ insert into tags values (1, 'red'), (2, 'blue');
 insert into posts_tags values ('{P1}', 1, false), ('{P1}', 2, true), ('{P3}', 1, false);
 insert into post_stats values ('{P1}', 5), ('{P2}', 7);
 insert into diary (text) values ('dear diary');
-"""  # noqa: S608
+"""

@@ -18,9 +18,9 @@ import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
+
 from mbaas.adapters.secrets import load_or_create
 from mbaas.config.load import load
-
 from tests.contract.conftest import Server, start_server, stop_server
 
 HERE = Path(__file__).parent
