@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import msgspec
 from litestar import Litestar, asgi
-from litestar.exceptions import MethodNotAllowedException, NotFoundException
 from litestar.types import Receive as LitestarReceive
 from litestar.types import Scope as LitestarScope
 from litestar.types import Send as LitestarSend
@@ -31,25 +30,25 @@ from mbaas.adapters.postgres.supervise import supervised
 from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.adapters.secrets import SecretsFile
 from mbaas.config.settings import Config
-from mbaas.core.errors import ConfigError, DestructiveChange, MbaasError, NotFound
+from mbaas.core.errors import ConfigError, DestructiveChange, MbaasError
 from mbaas.core.identity import Identity, Role
 from mbaas.core.observe import Observe, ignore
 from mbaas.core.rules.ruleset import RuleSet, compile_rules
 from mbaas.core.sql.migration import Plan
 from mbaas.core.sql.policy import render_policies
 from mbaas.hooks.dispatch import Hooks
-from mbaas.http.access import json_access_log
+from mbaas.http.access import access_log
 from mbaas.http.edge import Edge, Surface
-from mbaas.http.errors import MethodNotAllowed
 from mbaas.http.health import Health
 from mbaas.http.identity import Authenticator, auth_url
-from mbaas.http.logs import LineWriter, Log, make_log
+from mbaas.http.logs import LineWriter, Log, make_log, redirect_standard_logging
 from mbaas.http.metrics import Metrics
 from mbaas.http.plugin_routes import PREFIX as PLUGINS
 from mbaas.http.plugin_routes import plugin_routes
 from mbaas.http.respond import ASGIApp, Receive, Reply, Scope, Send
 from mbaas.http.server import server
 from mbaas.http.telemetry import observer
+from mbaas.http.uncaught import EXCEPTION_HANDLERS
 from mbaas.modules.auth.app import MAX_BODY as AUTH_MAX_BODY
 from mbaas.modules.auth.app import auth_app
 from mbaas.modules.auth.errors import auth_dialect
@@ -98,6 +97,7 @@ async def _serve(config: Config, on_ready: Callable[[Ready], None], *, safe_mode
     observe = observer(log, metrics)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(writer.close)
+        stack.callback(redirect_standard_logging(log))
         secrets = SecretsFile(config.data / "secrets.toml")
         hooks = Hooks(observe=observe, timeout_s=config.plugins.timeout_s)
         plugins = load_plugins(
@@ -180,7 +180,7 @@ def routes(
             mount(PLUGINS, plugins),
             *([mount("/openapi.json", document), mount("/docs", DocsPage())] if config.server.docs else []),
         ],
-        exception_handlers={Exception: _to_the_edge},
+        exception_handlers=cast(Any, EXCEPTION_HANDLERS),
         openapi_config=None,
         logging_config=None,
     )
@@ -195,15 +195,6 @@ def described_for(config: Config, rules: RuleSet) -> Callable[[Role], bytes]:
         return openapi_bytes(rules.catalog, info=info, role=role)
 
     return described
-
-
-def _to_the_edge(_: Any, error: Exception) -> Any:
-    """The edge words whatever goes wrong, in the dialect of its prefix."""
-    if isinstance(error, NotFoundException):
-        raise NotFound("there is no such route") from error
-    if isinstance(error, MethodNotAllowedException):
-        raise MethodNotAllowed("this route does not take that method") from error
-    raise error
 
 
 def mount(prefix: str, app: ASGIApp) -> Any:
@@ -235,7 +226,7 @@ def edge(
         health=health,
         metrics=metrics,
         log=log,
-        access_log=json_access_log(writer) if config.log.requests else None,
+        access_log=access_log(config.log, writer=writer, log=log),
         surfaces=(
             Surface(prefix="/rest/v1", dialect=rest_dialect),
             Surface(prefix="/auth/v1", dialect=auth_dialect, max_body=AUTH_MAX_BODY),

@@ -57,6 +57,8 @@ POLICIES = [
     Policy("/auth/v1/admin/users", "service"),
     Policy("/auth/v1/admin/users/{user_id:str}", "service"),
     Policy("/auth/v1/admin/generate_link", "service"),
+    Policy("/openapi.json/**", "public"),
+    Policy("/docs/**", "public"),
     Policy("/health/live", "public"),
     Policy("/health/ready", "public"),
     Policy("/metrics", "service"),
