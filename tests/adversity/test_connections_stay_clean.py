@@ -83,6 +83,13 @@ async def _dirty_and_fails(database: Database, caller: Identity | None) -> None:
             await transaction.execute("select 1 / 0")
 
 
+async def _dirty_and_waits(database: Database, caller: Identity | None) -> None:
+    """As a hook that waits for another server, until its caller has gone."""
+    async with database.transaction(caller=caller) as transaction:
+        await transaction.execute(DIRTY)
+        await asyncio.Event().wait()
+
+
 async def _cut_short(operation: Awaitable[None], after_s: float) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(operation, after_s)
@@ -105,6 +112,7 @@ async def test_nothing_survives_release_in_a_thousand_interleaved_statements(two
         lambda: _dirty(two, dice.choice([A, ANON, None])),
         lambda: _dirty_and_fails(two, dice.choice([A, ANON, None])),
         lambda: _cut_short(_dirty(two, A), dice.uniform(0, 0.01)),
+        lambda: _cut_short(_dirty_and_waits(two, B), dice.uniform(0.005, 0.015)),
         lambda: _cut_short(_as_caller(two, B), dice.uniform(0, 0.01)),
         lambda: _cut_short(two.execute("select pg_sleep(10)"), dice.uniform(0, 0.01)),
         lambda: _cut_short(_by_itself(two), dice.uniform(0, 0.002)),
