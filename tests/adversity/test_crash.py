@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import throw_away_directory
+from throwaway import throw_away_directory
 
 from adversity.crash import run_crashes
 from mbaas.adapters.postgres.cluster.processes import read_pid_file

@@ -14,7 +14,7 @@ from pathlib import Path
 import asyncpg
 import psutil
 import pytest
-from conftest import throw_away_directory
+from throwaway import throw_away_directory
 
 from mbaas.adapters.postgres.cluster.processes import processes_of, read_pid_file
 from mbaas.adapters.postgres.database import Database
