@@ -14,7 +14,7 @@ from mbaas.adapters.postgres.database import Database
 from mbaas.core.errors import Unavailable
 from mbaas.core.sql.fragment import Statement
 from tests.adversity.crash import run_crashes
-from tests.conftest import throw_away_directory
+from tests.throwaway import throw_away_directory
 
 SEEDS = range(20) if os.environ.get("MBAAS_SOAK") else range(3)
 
