@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from mbaas.adapters.postgres.cluster.initialise import OWNER
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres
 
@@ -20,7 +22,16 @@ _numbers = itertools.count(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--rewrite-golden", action="store_true", help="write tests/golden anew instead of comparing")
+    parser.addoption("--rewrite-golden", action="store_true", help="write tests/golden anew from what the code gives")
+
+
+def throw_away_directory(prefix: str) -> tempfile.TemporaryDirectory[str]:
+    """A directory that everybody may enter: in memory where there is room, since a cluster is a thousand files."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 * 1024**3
+    made = tempfile.TemporaryDirectory(prefix=prefix, dir=memory if roomy else None, ignore_cleanup_errors=True)
+    Path(made.name).chmod(0o755)
+    return made
 
 
 @pytest.fixture
@@ -41,10 +52,10 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[EmbeddedPostgres]:
     """A throw-away cluster, without fsync: tests of durability start their own."""
-    with tempfile.TemporaryDirectory(prefix="mbaas-test-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
+    with throw_away_directory("mbaas-test-") as name:
         loop = asyncio.new_event_loop()
-        server = EmbeddedPostgres(Path(name) / "pg", settings={"fsync": "off", "max_connections": "200"})
+        settings = {"fsync": "off", "max_connections": "200"}
+        server = EmbeddedPostgres(Path(name) / "pg", settings=settings, unsafe_dev=True)
         loop.run_until_complete(server.start())
         yield server
         loop.run_until_complete(server.stop())
@@ -55,8 +66,8 @@ def cluster() -> Iterator[EmbeddedPostgres]:
 async def database_url(cluster: EmbeddedPostgres) -> AsyncIterator[str]:
     """The URL of an empty database of this test's own."""
     name = f"t{os.getpid()}_{next(_numbers)}"
-    admin = await asyncpg.connect(cluster.url("postgres"))
-    await admin.execute(f"create database {name}")
+    admin = await asyncpg.connect(cluster.admin_url("postgres"))
+    await admin.execute(f"create database {name} owner {OWNER}")
     yield cluster.url(name)
     await admin.execute(f"drop database {name} with (force)")
     await admin.close()

@@ -85,7 +85,7 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class MailSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``[mail]``. host: the SMTP server; ``None``: mails are written to the data directory's ``mail/`` for a developer."""
+    """``[mail]``. host: the SMTP server; ``None``: mails are files in ``mail/`` of the data directory."""
 
     host: str | None = None
     port: int = 587
@@ -99,7 +99,8 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """``[auth]``: sign-up, sign-in, tokens.
 
     autoconfirm: an address needs no confirmation. reuse_interval_s: how long the previous refresh token still answers
-    with the current one. otp_length: digits. max_frequency_s: the pause between two mails to one address.
+    with the current one. otp_length: digits. otp_lifetime_s: of the link in a mail, code_lifetime_s: of the code beside
+    it. max_frequency_s: the pause between two mails to one address; 0: none.
     """
 
     autoconfirm: bool = False
@@ -110,6 +111,7 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     reuse_interval_s: int = 10
     otp_length: int = 6
     otp_lifetime_s: int = 3600
+    code_lifetime_s: int = 600
     max_frequency_s: int = 60
 
 
@@ -130,12 +132,17 @@ class PluginSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything ``mbaas.toml`` and the environment say. root: the folder of ``mbaas.toml``; data: ``.mbaas`` in it."""
+    """Everything ``mbaas.toml`` and the environment say.
+
+    root: the folder of ``mbaas.toml``; data: ``.mbaas`` in it. functions_sql: the text of each declared function.
+    places: the file and line of each key below ``collections``.
+    """
 
     root: Path
     data: Path
     catalog: Catalog
     functions_sql: dict[str, str] = {}
+    places: dict[str, str] = {}
     app: AppSettings = AppSettings()
     server: ServerSettings = ServerSettings()
     limits: LimitSettings = LimitSettings()

@@ -48,11 +48,32 @@ class QueryError(MbaasError):
 class UnknownField(QueryError):
     code = "query_unknown_field"
 
+    @classmethod
+    def of(cls, collection: str, field: str) -> UnknownField:
+        """In PostgreSQL's own words."""
+        return cls(f"column {collection}.{field} does not exist")
+
+
+class UnknownPayloadField(UnknownField):
+    """A body or its ``columns`` name a field that is not there."""
+
+    code = "payload_unknown_field"
+
+    @classmethod
+    def of(cls, collection: str, field: str) -> UnknownPayloadField:
+        return cls(f"Could not find the '{field}' column of '{collection}' in the schema cache")
+
 
 class UnknownCollection(MbaasError):
     """No collection of that name is exposed."""
 
     code = "collection_unknown"
+
+    @classmethod
+    def of(cls, name: str, perhaps: str | None = None, *, schema: str = "public") -> UnknownCollection:
+        """perhaps: a name so near to it that it may have been meant."""
+        hint = None if perhaps is None else f"Perhaps you meant the table '{schema}.{perhaps}'"
+        return cls(f"Could not find the table '{schema}.{name}' in the schema cache", hint=hint)
 
 
 class InvalidValue(QueryError):
@@ -93,6 +114,24 @@ class RuleRefused(Forbidden):
     code = "rule_refused"
 
 
+class HookRefused(Forbidden):
+    """A plugin said no. status: 400 to 499, what the plugin would like HTTP to say."""
+
+    code = "hook_refused"
+
+    def __init__(self, message: str, *, status: int = 400, hint: str | None = None, details: Any = None) -> None:
+        if not 400 <= status <= 499:
+            raise ValueError(f"a refusal's status is 400 to 499, not {status}")
+        super().__init__(message, hint=hint, details=details)
+        self.status = status
+
+
+class HookBroken(MbaasError):
+    """A plugin failed where nothing may go on without it. What failed is observed, not told to the caller."""
+
+    code = "hook_failed"
+
+
 class NotFound(MbaasError):
     """There is no such thing, or none that the caller may see."""
 
@@ -128,6 +167,12 @@ class Unavailable(MbaasError):
     retry_after_s = 1
 
 
+class Overloaded(Unavailable):
+    """All that would serve the request is busy, and stayed so for as long as a request may wait."""
+
+    code = "overloaded"
+
+
 class Timeout(MbaasError):
     """It took longer than allowed and was cancelled."""
 
@@ -156,3 +201,23 @@ class DatabaseError(MbaasError):
         self.sqlstate = sqlstate
         self.table = table
         self.constraint = constraint
+
+
+class TransactionConflict(DatabaseError):
+    """Another transaction stood in the way: deadlock, serialisation failure, lock not had in time.
+
+    The same request may pass when it is tried again.
+    """
+
+    code = "transaction_conflict"
+    retry_after_s = 1
+
+
+class RuleError(ConfigError):
+    """A rule's text cannot be understood. ``position``: 1-based column in it; ``where``: collection and key."""
+
+    code = "rule_invalid"
+
+    def __init__(self, message: str, *, hint: str | None = None, position: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.position = position

@@ -27,12 +27,40 @@ class DatabaseBack(msgspec.Struct, frozen=True):
     down_ms: float
 
 
+class PostgresExited(msgspec.Struct, frozen=True):
+    """Our own PostgreSQL ended without being asked to, or could not be started again."""
+
+    reason: str
+
+
+class PostgresStarted(msgspec.Struct, frozen=True):
+    """It runs again. ``duration_ms``: from the attempt that succeeded until it took connections."""
+
+    duration_ms: float
+
+
 class HookFailed(msgspec.Struct, frozen=True):
-    """A hook raised where its failure does not change the answer."""
+    """A hook raised something other than a refusal, or took too long. trace: the stack, where no error carries it."""
 
     hook: str
     event: str
     error: str
+    trace: str = ""
+
+
+class HookRested(msgspec.Struct, frozen=True):
+    """A hook failed several times in a row and is left alone for a while. ``rest_s``: seconds until the next try."""
+
+    hook: str
+    event: str
+    rest_s: float
+
+
+class MailFailed(msgspec.Struct, frozen=True):
+    """A mail was promised and could not be sent. kind: which mail; never to whom."""
+
+    kind: str
+    reason: str
 
 
 class SecurityEvent(msgspec.Struct, frozen=True):
@@ -59,7 +87,17 @@ class MigrationWaits(msgspec.Struct, frozen=True):
 
 
 Observation: TypeAlias = (
-    QueryRan | DatabaseLost | DatabaseBack | HookFailed | SecurityEvent | MigrationStepBegan | MigrationWaits
+    QueryRan
+    | DatabaseLost
+    | DatabaseBack
+    | PostgresExited
+    | PostgresStarted
+    | HookFailed
+    | HookRested
+    | MailFailed
+    | SecurityEvent
+    | MigrationStepBegan
+    | MigrationWaits
 )
 Observe: TypeAlias = Callable[[Observation], None]
 

@@ -1,118 +1,184 @@
 """The one door to PostgreSQL: statements in, text out.
 
-Connections are our own, not a pool that resets them at each release: every statement is self-contained and nothing is
-left set on a connection, so there is nothing to reset (measured: 2.1 times the rate). All values travel as PostgreSQL's
-text form; the server checks each against its type while binding, before it has looked at any row.
+All values travel as PostgreSQL's text form; the server checks each against its type while binding, before it has looked
+at any row. Failures are bounded: while the server is away a caller gets Unavailable within the acquire timeout, and
+recovery needs nobody.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
+import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, NoReturn
 
 import asyncpg
 import msgspec
 
-from mbaas.adapters.postgres.errors import translate
+from mbaas.adapters.postgres.connection import connect
+from mbaas.adapters.postgres.errors import DRIVER_ERRORS, is_failover, translate
+from mbaas.adapters.postgres.pool import CLEAN, ROLLBACK, Link, Pool
+from mbaas.adapters.postgres.server_check import check_server
+from mbaas.config.settings import DatabaseSettings
 from mbaas.core.errors import Unavailable
-from mbaas.core.identity import Identity
-from mbaas.core.sql.fragment import Statement
+from mbaas.core.identity import Identity, Role
+from mbaas.core.observe import Observe, QueryRan, ignore
+from mbaas.core.sql.fragment import Bindable, Statement
 
-_TEXT_TYPES = (
-    "int2 int4 int8 float4 float8 numeric bool uuid timestamptz timestamp date time timetz interval json jsonb bytea "
-    "tsvector tsquery inet cidr macaddr xml bit varbit money oid regclass"
-).split()
-_DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+Row = tuple[str | None, ...]
+
+_TRIES = 3
+_RETRIED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+# One message. The cleaning comes before the commit, since that does not fail in a transaction which already has failed:
+# it then rolls back without a word. What is deferred to the commit is done before the cleaning, still as the caller.
+_COMMIT = f"set constraints all immediate; {CLEAN}; commit"
+_ROLLBACK_S = 2.0
+_BECOME = """
+select set_config('role', $1, true),
+    set_config('request.jwt.claims', $2, true),
+    set_config('statement_timeout', $3, true)
+"""
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds a statement may take, by the role it is for. 0: as long as it likes (migrations)."""
+
+    anon: float = 3.0
+    authenticated: float = 8.0
+    service_role: float = 60.0
 
 
 class Transaction:
-    """Statements that stand or fall together, on one connection."""
+    """Statements that stand or fall together, on one connection, until its block ends."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, *, read_only: bool) -> None:
         self._connection = connection
+        self._read_only = read_only
+        self._over = False
 
-    async def fetch_row(self, statement: Statement) -> tuple[str | None, ...] | None:
+    async def fetch_row(self, statement: Statement) -> Row | None:
         """The first row as text, ``None`` when there is none."""
-        try:
-            row = await self._connection.fetchrow(statement.text, *map(_encode, statement.args))
-        except _DRIVER_ERRORS as error:
-            raise translate(error) from error
+        row = await self._do("fetchrow", statement.text, *_encode(statement.args))
         return None if row is None else tuple(row)
 
-    async def fetch_rows(self, statement: Statement) -> list[tuple[str | None, ...]]:
-        try:
-            rows = await self._connection.fetch(statement.text, *map(_encode, statement.args))
-        except _DRIVER_ERRORS as error:
-            raise translate(error) from error
-        return [tuple(row) for row in rows]
+    async def fetch_rows(self, statement: Statement) -> list[Row]:
+        return [tuple(row) for row in await self._do("fetch", statement.text, *_encode(statement.args))]
 
     async def execute(self, script: str) -> None:
         """Code of ours without values, possibly several statements."""
+        await self._do("execute", script)
+
+    async def _do(self, method: str, *arguments: Any) -> Any:
+        if self._over:
+            raise RuntimeError("the transaction is over: its connection is another's by now")
         try:
-            await self._connection.execute(script)
-        except _DRIVER_ERRORS as error:
-            raise translate(error) from error
+            return await getattr(self._connection, method)(*arguments)
+        except DRIVER_ERRORS as error:
+            _raise(error, self._connection, read_only=self._read_only)
+
+    def end(self) -> None:
+        """Its connection is given back."""
+        self._over = True
 
 
 class Database:
-    """A fixed set of connections to one server."""
+    """A fixed set of connections to one server.
 
-    def __init__(self, url: str, *, connections: int = 4, acquire_timeout_s: float = 2.0) -> None:
+    slow_s: statements that take longer are told to ``observe``. unsafe_dev: accept a server that may lose writes.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        connections: int = 4,
+        acquire_timeout_s: float = 2.0,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        slow_s: float = 1.0,
+        observe: Observe = ignore,
+        unsafe_dev: bool = False,
+    ) -> None:
         self._url = url
-        self._size = connections
-        self._acquire_timeout_s = acquire_timeout_s
-        self._idle: asyncio.Queue[Any] = asyncio.Queue()
+        # None is the driver's word for no limit.
+        self._timeout_of: dict[Role, float | None] = {
+            "anon": timeouts.anon or None,
+            "authenticated": timeouts.authenticated or None,
+            "service_role": timeouts.service_role or None,
+        }
+        self._slow_s = slow_s
+        self._observe = observe
+        self._unsafe_dev = unsafe_dev
+        self._pool = Pool(self._connect, size=connections, acquire_timeout_s=acquire_timeout_s, observe=observe)
+
+    @classmethod
+    def from_settings(
+        cls, url: str, settings: DatabaseSettings, *, observe: Observe = ignore, unsafe_dev: bool = False
+    ) -> Database:
+        """As ``[database]`` says. url: its own, or that of the server we started."""
+        timeouts = Timeouts(
+            anon=settings.anon_statement_timeout_s,
+            authenticated=settings.authenticated_statement_timeout_s,
+            service_role=settings.service_statement_timeout_s,
+        )
+        return cls(
+            url,
+            connections=settings.connections,
+            acquire_timeout_s=settings.acquire_timeout_s,
+            timeouts=timeouts,
+            observe=observe,
+            unsafe_dev=unsafe_dev,
+        )
+
+    async def open(self, *, timeout_s: float = 10.0) -> None:
+        """Connect and check the server. A server that does not answer yet is waited for.
+
+        Raises ConfigError when it cannot be used, with what to do; Unavailable when it does not answer in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                await self._check()
+                return await self._pool.open()
+            except Unavailable:
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(0.1)
 
     @property
     def url(self) -> str:
         """The server and database, for who needs a connection of his own."""
         return self._url
 
-    async def open(self) -> None:
-        """Connect. Raises Unavailable when the server does not answer."""
-        for _ in range(self._size):
-            self._idle.put_nowait(await self._connect())
-
     async def close(self) -> None:
-        for _ in range(self._size):
-            await (await self._idle.get()).close()
+        await self._pool.close()
 
-    async def _connect(self) -> Any:
-        try:
-            connection = await asyncpg.connect(
-                self._url, statement_cache_size=1000, server_settings={"timezone": "UTC"}
-            )
-            for name in _TEXT_TYPES:
-                await connection.set_type_codec(name, schema="pg_catalog", encoder=str, decoder=str, format="text")
-        except _DRIVER_ERRORS as error:
-            raise translate(error) from error
-        return connection
+    @property
+    def is_up(self) -> bool:
+        """Whether any connection stands, to our knowledge. Costs nothing; ``ping`` asks the server."""
+        return self._pool.live > 0
 
-    @contextlib.asynccontextmanager
-    async def _acquire(self) -> AsyncIterator[Any]:
-        try:
-            connection = await asyncio.wait_for(self._idle.get(), self._acquire_timeout_s)
-        except TimeoutError:
-            raise Unavailable("all database connections are busy", hint="try again in a moment") from None
-        try:
-            yield connection
-        finally:
-            self._idle.put_nowait(connection)
+    async def ping(self) -> None:
+        """Raises an Unavailable or Timeout unless the server answers a statement now."""
+        await self._run("fetchrow", Statement("select 1"), "anon")
 
-    async def fetch_row(self, statement: Statement) -> tuple[str | None, ...] | None:
-        """The first row of one statement in a transaction of its own."""
-        async with self._acquire() as connection:
-            return await Transaction(connection).fetch_row(statement)
+    async def fetch_row(self, statement: Statement, *, role: Role = "service_role") -> Row | None:
+        """The first row of one statement in a transaction of its own, ``None`` when there is none.
 
-    async def fetch_rows(self, statement: Statement) -> list[tuple[str | None, ...]]:
-        async with self._acquire() as connection:
-            return await Transaction(connection).fetch_rows(statement)
+        role: for whom, which decides how long it may take.
+        """
+        row = await self._run("fetchrow", statement, role)
+        return None if row is None else tuple(row)
+
+    async def fetch_rows(self, statement: Statement, *, role: Role = "service_role") -> list[Row]:
+        return [tuple(row) for row in await self._run("fetch", statement, role)]
 
     async def execute(self, script: str) -> None:
-        async with self._acquire() as connection:
-            await Transaction(connection).execute(script)
+        """Code of ours without values, possibly several statements. What it sets ends with it."""
+        async with self._held() as session:
+            await session.execute(script)
+            await session.execute(CLEAN)
 
     @contextlib.asynccontextmanager
     async def transaction(
@@ -120,25 +186,123 @@ class Database:
     ) -> AsyncIterator[Transaction]:
         """Statements in one transaction, rolled back when the block raises.
 
-        caller: run as that role with its claims, both local to the transaction, so that policies apply. ``None``: as
-        the owner, whom no policy holds.
+        caller: run as that role with its claims and its time limit, all local to the transaction, so that policies
+        apply. ``None``: as the owner, whom no policy holds. Do not use the database itself inside the block: that
+        waits for a second connection while one is held. A block that goes on after a statement of it has failed does
+        not commit; it raises in the end.
         """
-        async with self._acquire() as connection:
+        async with self._held(read_only=read_only) as transaction:
+            await transaction.execute("begin read only" if read_only else "begin")
+            if caller is not None:
+                await transaction.fetch_row(self._become(caller))
+            yield transaction
+            await transaction.execute(_COMMIT)
+
+    async def _run(self, method: str, statement: Statement, role: Role) -> Any:
+        """One statement in a transaction of its own, tried again when another transaction stood in the way.
+
+        By asyncpg's cached ``fetchrow`` rather than statements held prepared by us: measured, those save 0.4 of 8.3 µs
+        of CPU a get, less than keeping them costs, and asyncpg's renew themselves when the schema has changed.
+        """
+        began = time.monotonic()
+        args = _encode(statement.args)
+        timeout_s = self._timeout_of[role]
+        for attempt in range(1, _TRIES + 1):
+            link = self._pool.take() or await self._pool.wait()
             try:
-                async with connection.transaction(readonly=read_only):
-                    transaction = Transaction(connection)
-                    if caller is not None:
-                        await _become(transaction, caller)
-                    yield transaction
-            except _DRIVER_ERRORS as error:
-                raise translate(error) from error
+                answer = await getattr(link.connection, method)(statement.text, *args, timeout=timeout_s)
+            except _RETRIED as error:
+                self._pool.release(link)
+                if attempt == _TRIES:
+                    raise translate(error) from error
+                await asyncio.sleep(random.uniform(0.0, 0.02 * 2**attempt))  # noqa: S311 - no secret
+            except BaseException as error:
+                self._take_back(link, error)
+                _raise(error, link.connection)
+            else:
+                self._pool.release(link)
+                break
+        elapsed = time.monotonic() - began
+        if elapsed > self._slow_s:
+            self._observe(QueryRan(sql=statement.text, duration_ms=elapsed * 1000))
+        return answer
+
+    def _take_back(self, link: Link, error: BaseException) -> None:
+        """After a statement failed outside of a transaction."""
+        if is_failover(error):
+            self._pool.expire()
+        if isinstance(error, DRIVER_ERRORS) and not isinstance(error, TimeoutError):
+            self._pool.release(link)
+        else:  # cancelled, by the caller or by the clock: the statement may still run
+            self._pool.settle(link, CLEAN)
+
+    @contextlib.asynccontextmanager
+    async def _held(self, *, read_only: bool = False) -> AsyncIterator[Transaction]:
+        """A connection for the block. When the block raises, whatever it was in the middle of is rolled back."""
+        link = self._pool.take() or await self._pool.wait()
+        session = Transaction(link.connection, read_only=read_only)
+        try:
+            yield session
+        except Exception as error:
+            cause = error.__cause__
+            if is_failover(cause) and not (read_only and isinstance(cause, asyncpg.ReadOnlySQLTransactionError)):
+                self._pool.expire()
+            # Here rather than in the background: once the caller knows, its locks are gone.
+            await self._roll_back(link)
+            raise
+        except BaseException:
+            self._pool.settle(link, ROLLBACK)
+            raise
+        else:
+            self._pool.release(link)
+        finally:
+            session.end()
+
+    async def _roll_back(self, link: Link) -> None:
+        try:
+            if not link.connection.is_closed():
+                await link.connection.execute(ROLLBACK, timeout=_ROLLBACK_S)
+        except BaseException as error:
+            self._pool.settle(link, ROLLBACK)  # which gives it up when it can do no better
+            if not isinstance(error, DRIVER_ERRORS):
+                raise
+        else:
+            self._pool.release(link)
+
+    def _become(self, caller: Identity) -> Statement:
+        claims = msgspec.json.encode(caller.claims).decode()
+        limit_ms = str(round((self._timeout_of[caller.role] or 0.0) * 1000))
+        return Statement(_BECOME, (caller.role, claims, limit_ms))
+
+    async def _connect(self) -> Any:
+        return await connect(self._url, statement_timeout_s=self._timeout_of["service_role"] or 0.0)
+
+    async def _check(self) -> None:
+        connection = await self._connect()
+        try:
+            await check_server(connection, unsafe_dev=self._unsafe_dev)
+        except DRIVER_ERRORS as error:
+            raise translate(error) from error
+        finally:
+            connection.terminate()
 
 
-async def _become(transaction: Transaction, caller: Identity) -> None:
-    claims = msgspec.json.encode(caller.claims).decode()
-    text = "select set_config('role', $1, true), set_config('request.jwt.claims', $2, true)"
-    await transaction.fetch_row(Statement(text, (caller.role, claims)))
+def _encode(args: tuple[Bindable, ...]) -> list[Any]:
+    return [list(arg) if type(arg) is tuple else arg for arg in args]
 
 
-def _encode(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+def _raise(error: BaseException, connection: Any, *, read_only: bool = False) -> NoReturn:
+    """What the driver raised as one of our errors; anything else, a wrong use of the driver too, as it is.
+
+    read_only: a transaction that writes nothing was asked for, so a refused write is not the server's doing.
+    """
+    if isinstance(error, asyncpg.ReadOnlySQLTransactionError) and not read_only:
+        raise Unavailable("the database takes no writes now", hint="try again in a moment") from error
+    if isinstance(error, asyncpg.PostgresError):
+        raise translate(error) from error
+    if isinstance(error, DRIVER_ERRORS):
+        if connection.is_closed():
+            raise Unavailable("the database does not answer", hint="try again in a moment") from error
+        if not isinstance(error, asyncpg.InterfaceError):
+            raise translate(error) from error
+    raise error

@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import os
-import pwd
+import math
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from urllib.parse import quote
 
-from mbaas.core.errors import Unavailable
+from mbaas.adapters.postgres.cluster.account import Account, account_for
+from mbaas.adapters.postgres.cluster.initialise import DATABASE, OWNER, SUPERUSER, checksums_on, ensure_cluster
+from mbaas.adapters.postgres.cluster.lock import DirectoryLock
+from mbaas.adapters.postgres.cluster.placement import HOME, place_directory, place_programs, place_sockets
+from mbaas.adapters.postgres.cluster.processes import clear, exited, launch, processes_of, read_pid_file
+from mbaas.adapters.postgres.cluster.sizing import checked, memory_limit, sized_settings
+from mbaas.core.errors import ConfigError, Unavailable
 
-SUPERUSER = "postgres"
-DATABASE = "mbaas"
-# Text compares by code point, on every machine alike; pages carry checksums.
-_INITDB = ("-A", "trust", "-E", "UTF8", "-k", "--locale-provider=builtin", "--locale=C.UTF-8")
+_POLL_S = 0.01
+_LOG_BYTES = 10 * 1024 * 1024
 
 
 def wheel_bin() -> Path:
@@ -32,82 +36,156 @@ def wheel_bin() -> Path:
 
 
 class EmbeddedPostgres:
-    """One cluster in ``directory``, reached over a unix socket inside it."""
+    """One cluster in ``directory``, reached over a unix socket.
+
+    bin_path: programs of another build. settings: on top of those sized for the machine. unsafe_dev: allow settings
+    that may lose data. home: where root puts what PostgreSQL's account could not reach otherwise.
+    """
 
     def __init__(
-        self, directory: Path, *, bin_path: Path | None = None, settings: dict[str, str] | None = None
+        self,
+        directory: Path,
+        *,
+        bin_path: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+        unsafe_dev: bool = False,
+        home: Path = HOME,
     ) -> None:
         self.directory = directory
-        self._data = directory / "data"
-        self._sockets = directory / "run"
-        self._bin = bin_path or wheel_bin()
-        self._settings = settings or {}
-        self._process: asyncio.subprocess.Process | None = None
+        self._programs = bin_path or wheel_bin()
+        self._settings = checked({**sized_settings(memory_limit()), **(settings or {})}, unsafe_dev=unsafe_dev)
+        self._unsafe_dev = unsafe_dev
+        self._home = home
+        self._account: Account | None = None
+        self._lock: DirectoryLock | None = None
+        self._sockets: Path | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str = DATABASE) -> str:
-        return f"postgresql://{SUPERUSER}@/{database}?host={self._sockets}"
+        """As the owner of the database, who is no superuser. Once started; the same until stopped."""
+        return self._url(OWNER, database)
 
-    async def start(self, *, timeout_s: float = 30.0) -> None:
-        """Create the cluster when there is none, and start it. Raises Unavailable when it is not up in time."""
-        if not (self._data / "PG_VERSION").exists():
-            self._initialise()
-        settings = {"listen_addresses": "", "unix_socket_directories": str(self._sockets), **self._settings}
-        arguments = [item for name, value in settings.items() for item in ("-c", f"{name}={value}")]
-        log = (self.directory / "postgres.log").open("ab")
-        self._process = await asyncio.create_subprocess_exec(
-            self._bin / "postgres", "-D", self._data, *arguments, stdout=log, stderr=log, **_owner()
-        )
-        log.close()
-        await self._wait(timeout_s)
+    def admin_url(self, database: str = DATABASE) -> str:
+        """As the superuser: for extensions that need one, backups and repairs. Never for what a request asks."""
+        return self._url(SUPERUSER, database)
+
+    def _url(self, user: str, database: str) -> str:
+        if self._sockets is None:
+            raise Unavailable("PostgreSQL is not started")
+        return _socket_url(self._sockets, user, database)
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the postmaster; ``None`` while there is none."""
+        return None if self._process is None or self._process.poll() is not None else self._process.pid
+
+    async def start(self, *, timeout_s: float = 60.0) -> None:
+        """Lock the directory, create the cluster when there is none, end what an earlier server left, and start.
+
+        Raises ConfigError when another server holds the directory or it cannot be used, Unavailable when PostgreSQL is
+        not up in time (after a crash it replays its log first).
+        """
+        self._account = account_for(self.directory / "data")
+        place = place_directory(self.directory, self._account, home=self._home)
+        self._programs = place_programs(self._programs, self._account, home=self._home)
+        lock = DirectoryLock(place)
+        lock.acquire()
+        try:
+            self.directory, self._lock = place, lock
+            data = await ensure_cluster(place, self._programs, self._account, durable=not self._unsafe_dev)
+            if not self._unsafe_dev and not await checksums_on(data, self._programs, self._account):
+                raise ConfigError(
+                    f"data checksums are off in {data}",
+                    hint="stop the server and run pg_checksums --enable; or allow it with --unsafe-dev",
+                )
+            await clear(data)
+            self._sockets = place_sockets(place, self._account)
+            await self._launch(timeout_s)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def restart(self) -> None:
+        """After it ended by itself: end its orphans and start it again, at the same place. For the supervisor.
+
+        Waits as long as it replays its log: to give up and begin anew would only take longer.
+        """
+        await clear(self.directory / "data")
+        await self._launch(math.inf)
+
+    async def exited(self) -> int:
+        """Waits until PostgreSQL ends, whoever ended it. Its exit status; minus the signal's number when killed."""
+        if self._process is None:
+            raise Unavailable("PostgreSQL is not started")
+        return await exited(self._process)
 
     async def stop(self) -> None:
-        """Fast shutdown: sessions end, what was committed is flushed."""
-        if self._process is None or self._process.returncode is not None:
-            return
-        self._process.send_signal(signal.SIGINT)
-        await self._process.wait()
+        """Fast shutdown: sessions end, what was committed is flushed. Harder after 10 seconds. Frees the directory."""
+        try:
+            for number, patience_s in ((signal.SIGINT, 10.0), (signal.SIGQUIT, 3.0), (signal.SIGKILL, 3.0)):
+                if self._process is None or self._process.poll() is not None:
+                    break
+                self._process.send_signal(number)
+                try:
+                    await asyncio.wait_for(exited(self._process), patience_s)
+                except TimeoutError:
+                    continue
+        finally:
+            self._process = None
+            if self._sockets is not None and self._sockets.parent != self.directory:
+                shutil.rmtree(self._sockets, ignore_errors=True)
+            self._sockets = None
+            if self._lock is not None:
+                self._lock.release()
 
-    async def _wait(self, timeout_s: float) -> None:
-        """Until it accepts connections."""
+    async def _launch(self, timeout_s: float) -> None:
+        settings = {
+            **self._settings,
+            "listen_addresses": self._settings.get("listen_addresses", ""),
+            "port": "5432",
+            "unix_socket_directories": str(self._sockets),
+        }
+        arguments = [text for name, value in settings.items() for text in ("-c", f"{name}={value}")]
+        log = self._log()
+        with log.open("ab") as output:
+            began_at = output.tell()
+            program = self._programs / "postgres"
+            data = self.directory / "data"
+            process = launch(program, ["-D", data, *arguments], account=self._account, output=output)
+        self._process = process
         deadline = asyncio.get_running_loop().time() + timeout_s
-        while asyncio.get_running_loop().time() < deadline:
-            ready = await asyncio.create_subprocess_exec(
-                self._bin / "pg_isready",
-                "-q",
-                "-h",
-                self._sockets,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            if await ready.wait() == 0:
+        while process.poll() is None and asyncio.get_running_loop().time() < deadline:
+            found = read_pid_file(data)
+            if found is not None and found.pid == process.pid and found.state == "ready":
                 return
-            await asyncio.sleep(0.02)
-        raise Unavailable("PostgreSQL did not start", hint=f"see {self.directory / 'postgres.log'}")
+            await asyncio.sleep(_POLL_S)
+        said = "" if process.poll() is None else _last_words(log, began_at)
+        raise Unavailable("PostgreSQL did not start", hint=f"see {log}", details=said or None)
 
-    def _initialise(self) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        for path in (self.directory, self._data, self._sockets):
-            path.mkdir(exist_ok=True, mode=0o700)
-            if os.geteuid() == 0:
-                shutil.chown(path, "nobody")
-        subprocess.run(  # noqa: S603 - our own binary and arguments
-            [self._bin / "initdb", "-D", self._data, "-U", SUPERUSER, *_INITDB],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            **_owner(),
-        )
-        subprocess.run(  # noqa: S603 - our own binary and arguments
-            [self._bin / "postgres", "--single", "-D", self._data, "postgres"],
-            input=f"create database {DATABASE};\n".encode(),
-            check=True,
-            stdout=subprocess.DEVNULL,
-            **_owner(),
-        )
+    def _log(self) -> Path:
+        """The server's log; one that has grown large steps aside, in place of the one before it."""
+        log = self.directory / "postgres.log"
+        if log.exists() and log.stat().st_size > _LOG_BYTES:
+            log.replace(log.with_suffix(".log.1"))
+        return log
 
 
-def _owner() -> dict[str, Any]:
-    """PostgreSQL refuses to run as root; then it runs as ``nobody``."""
-    if os.geteuid() != 0:
-        return {}
-    nobody = pwd.getpwnam("nobody")
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+def running_url(directory: Path, database: str = DATABASE) -> str | None:
+    """Where the server of another process on that data directory listens; ``None`` when none runs there."""
+    data = directory.resolve() / "data"
+    found = read_pid_file(data)
+    if found is None or found.state != "ready" or all(process.pid != found.pid for process in processes_of(data)):
+        return None
+    return _socket_url(Path(found.socket_directory), OWNER, database)
+
+
+def _socket_url(sockets: Path, user: str, database: str) -> str:
+    # With its port: PGPORT in our environment must not choose another.
+    return f"postgresql://{user}@/{quote(database, safe='')}?host={quote(str(sockets))}&port=5432"
+
+
+def _last_words(log: Path, began_at: int) -> str:
+    """What it wrote since, at most 2,000 characters of it."""
+    with log.open("rb") as file:
+        file.seek(began_at)
+        return file.read().decode(errors="replace").strip()[-2000:]

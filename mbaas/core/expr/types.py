@@ -12,35 +12,35 @@ from typing import TypeAlias
 import msgspec
 
 
-class Column(msgspec.Struct, frozen=True, tag="column"):
+class Column(msgspec.Struct, frozen=True, tag_field="node", tag="column"):
     """A field of a record. ``scope`` is "" for the record in question, else the alias of an enclosing sub-select."""
 
     name: str
     scope: str = ""
 
 
-class Literal(msgspec.Struct, frozen=True, tag="literal"):
+class Literal(msgspec.Struct, frozen=True, tag_field="node", tag="literal"):
     """A constant of a rule's author. ``type``: PostgreSQL's spelling when the author cast it, else ``None``."""
 
     value: None | bool | int | float | str
     type: str | None = None
 
 
-class Value(msgspec.Struct, frozen=True, tag="value"):
+class Value(msgspec.Struct, frozen=True, tag_field="node", tag="value"):
     """A caller's value, always bound, never pasted. ``text`` is PostgreSQL's input form; a tuple is an array's."""
 
     text: str | tuple[str | None, ...] | None
     type: str
 
 
-class Claim(msgspec.Struct, frozen=True, tag="claim"):
+class Claim(msgspec.Struct, frozen=True, tag_field="node", tag="claim"):
     """Something of the caller: ``auth.uid()``, ``auth.claim('org')`` ... ``path`` is for ``claim`` alone."""
 
     kind: Choice["uid", "role", "email", "aal", "claim", "jwt"]
     path: str | None = None
 
 
-class Json(msgspec.Struct, frozen=True, tag="json"):
+class Json(msgspec.Struct, frozen=True, tag_field="node", tag="json"):
     """One step into JSON: ``->`` (``as_text`` false) or ``->>``. An integer step indexes an array."""
 
     base: Expr
@@ -48,19 +48,19 @@ class Json(msgspec.Struct, frozen=True, tag="json"):
     as_text: bool = False
 
 
-class And(msgspec.Struct, frozen=True, tag="and"):
+class And(msgspec.Struct, frozen=True, tag_field="node", tag="and"):
     items: tuple[Expr, ...]
 
 
-class Or(msgspec.Struct, frozen=True, tag="or"):
+class Or(msgspec.Struct, frozen=True, tag_field="node", tag="or"):
     items: tuple[Expr, ...]
 
 
-class Not(msgspec.Struct, frozen=True, tag="not"):
+class Not(msgspec.Struct, frozen=True, tag_field="node", tag="not"):
     item: Expr
 
 
-class Binary(msgspec.Struct, frozen=True, tag="binary"):
+class Binary(msgspec.Struct, frozen=True, tag_field="node", tag="binary"):
     """A binary operator by its SQL spelling, one of ``mbaas.core.expr.operators``; comparisons and arithmetic alike."""
 
     op: str
@@ -68,7 +68,7 @@ class Binary(msgspec.Struct, frozen=True, tag="binary"):
     right: Expr
 
 
-class Quantified(msgspec.Struct, frozen=True, tag="quantified"):
+class Quantified(msgspec.Struct, frozen=True, tag_field="node", tag="quantified"):
     """``left op any|all (array)``."""
 
     op: str
@@ -77,7 +77,7 @@ class Quantified(msgspec.Struct, frozen=True, tag="quantified"):
     right: Expr
 
 
-class Is(msgspec.Struct, frozen=True, tag="is"):
+class Is(msgspec.Struct, frozen=True, tag_field="node", tag="is"):
     """``item is [not] null|true|false|unknown``; never unknown itself."""
 
     item: Expr
@@ -85,35 +85,35 @@ class Is(msgspec.Struct, frozen=True, tag="is"):
     negated: bool = False
 
 
-class In(msgspec.Struct, frozen=True, tag="in"):
+class In(msgspec.Struct, frozen=True, tag_field="node", tag="in"):
     """``item in (items)``; no items match nothing."""
 
     item: Expr
     items: tuple[Expr, ...]
 
 
-class Cast(msgspec.Struct, frozen=True, tag="cast"):
+class Cast(msgspec.Struct, frozen=True, tag_field="node", tag="cast"):
     item: Expr
     type: str  # PostgreSQL's spelling
 
 
-class Call(msgspec.Struct, frozen=True, tag="call"):
+class Call(msgspec.Struct, frozen=True, tag_field="node", tag="call"):
     """A function of the short list in ``mbaas.core.expr.operators``: lower, upper, length, coalesce, now ..."""
 
     name: str
     args: tuple[Expr, ...]
 
 
-class Case(msgspec.Struct, frozen=True, tag="case"):
+class Case(msgspec.Struct, frozen=True, tag_field="node", tag="case"):
     branches: tuple[tuple[Expr, Expr], ...]
     otherwise: Expr | None = None
 
 
-class Array(msgspec.Struct, frozen=True, tag="array"):
+class Array(msgspec.Struct, frozen=True, tag_field="node", tag="array"):
     items: tuple[Expr, ...]
 
 
-class TextSearch(msgspec.Struct, frozen=True, tag="text_search"):
+class TextSearch(msgspec.Struct, frozen=True, tag_field="node", tag="text_search"):
     """``item @@ to_tsquery(...)``. ``wrap``: the item is text or JSON and becomes a tsvector first."""
 
     item: Expr
@@ -123,7 +123,7 @@ class TextSearch(msgspec.Struct, frozen=True, tag="text_search"):
     wrap: bool = False
 
 
-class Select(msgspec.Struct, frozen=True, tag="select"):
+class Select(msgspec.Struct, frozen=True, tag_field="node", tag="select"):
     """A sub-select of a rule: rows of one collection under an alias. A rule sees all rows; only its verdict leaves."""
 
     collection: str
@@ -132,16 +132,16 @@ class Select(msgspec.Struct, frozen=True, tag="select"):
     output: Expr | None = None  # None inside EXISTS
 
 
-class Exists(msgspec.Struct, frozen=True, tag="exists"):
+class Exists(msgspec.Struct, frozen=True, tag_field="node", tag="exists"):
     select: Select
 
 
-class InSelect(msgspec.Struct, frozen=True, tag="in_select"):
+class InSelect(msgspec.Struct, frozen=True, tag_field="node", tag="in_select"):
     item: Expr
     select: Select
 
 
-class ScalarSelect(msgspec.Struct, frozen=True, tag="scalar_select"):
+class ScalarSelect(msgspec.Struct, frozen=True, tag_field="node", tag="scalar_select"):
     """At most one row of one column; none is null."""
 
     select: Select

@@ -63,13 +63,14 @@ SelectItem: TypeAlias = Star | ColumnItem | CountItem | EmbedItem
 class Condition(msgspec.Struct, frozen=True, tag="condition"):
     """``path=not.operator(quantifier).value``.
 
-    operator: PostgREST's word (``eq``, ``cs``, ``wfts`` ...). value: the raw text; for ``in`` and quantified ones
-    a tuple: their array literal taken apart. config: of full-text operators.
+    operator: PostgREST's word (``eq``, ``cs``, ``wfts`` ...). value: the raw text, ``*`` of a pattern not yet ``%``;
+    of ``is`` one of null, not_null, true, false, unknown; for ``in`` and quantified ones a tuple: their list or array
+    literal taken apart, ``None`` for an array's unquoted NULL. config: of full-text operators.
     """
 
     path: Path
     operator: str
-    value: str | tuple[str, ...]
+    value: str | tuple[str | None, ...]
     negated: bool = False
     quantifier: Literal["any", "all"] | None = None
     config: str | None = None
@@ -112,6 +113,15 @@ class ReadParts(msgspec.Struct, frozen=True, kw_only=True):
     windows: dict[EmbedPath, Window] = {}
 
 
+class Parameters(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole query string. columns, on_conflict: ``None`` when not given. arguments: of a function called by GET."""
+
+    parts: ReadParts = ReadParts()
+    columns: tuple[str, ...] | None = None
+    on_conflict: tuple[str, ...] | None = None
+    arguments: tuple[tuple[str, str], ...] = ()
+
+
 # --- headers ---------------------------------------------------------------------------------------------------------
 
 
@@ -133,6 +143,19 @@ class Media(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Literal["json", "object", "csv", "openapi"] = "json"
     stripped: bool = False
+
+
+class Payload(msgspec.Struct, frozen=True):
+    """A body, checked, as the text that goes to PostgreSQL.
+
+    text: a JSON array of objects for an insert, one JSON object for an update or a call. columns: the keys it sets,
+    sorted, each once. rows: how many; ``None`` for a body that is no object, which only a function of one unnamed
+    argument can take.
+    """
+
+    text: str
+    columns: tuple[str, ...] = ()
+    rows: int | None = None
 
 
 # --- requests --------------------------------------------------------------------------------------------------------
@@ -187,13 +210,15 @@ class CallQuery(msgspec.Struct, frozen=True, kw_only=True):
     """A function call.
 
     arguments: names given. payload: a JSON object of them as text (POST), else ``None`` with ``parameters`` holding the
-    query string's own values, repeated names kept in order (GET). raw: the body for a function of one unnamed argument.
+    query string's own values, repeated names kept in order (GET). unnamed: the payload is no object of arguments, so
+    that only a function of one unnamed argument of that kind can take it.
     """
 
     function: str
     arguments: tuple[str, ...]
     payload: str | None = None
     parameters: tuple[tuple[str, str], ...] = ()
+    unnamed: Literal["json", "text", "bytes"] | None = None
     read_only: bool = False
     parts: ReadParts = ReadParts()
     preferences: Preferences = Preferences()

@@ -5,14 +5,28 @@ declare
     wanted text;
 begin
     foreach wanted in array array['anon', 'authenticated', 'service_role'] loop
-        begin
-            execute format('create role %I nologin noinherit', wanted);
-        exception when duplicate_object or unique_violation then
-            null;
-        end;
+        if not exists (select from pg_roles where rolname = wanted) then
+            begin
+                execute format('create role %I nologin noinherit', wanted);
+            exception when duplicate_object or unique_violation then
+                null;  -- made meanwhile
+            end;
+        end if;
+        -- We act as them by SET ROLE. A superuser may; who made a role may since 16 only after saying so.
+        if not (select rolsuper from pg_roles where rolname = current_user) then
+            if current_setting('server_version_num')::integer < 160000 then
+                if not pg_has_role(wanted, 'member') then
+                    execute format('grant %I to %I', wanted, current_user);
+                end if;
+            elsif not pg_has_role(wanted, 'set') then
+                execute format('grant %I to %I with set true, inherit false', wanted, current_user);
+            end if;
+        end if;
     end loop;
     begin
-        alter role service_role bypassrls;
+        if not (select rolbypassrls from pg_roles where rolname = 'service_role') then
+            alter role service_role bypassrls;
+        end if;
     exception when insufficient_privilege then
         raise notice 'service_role keeps its row security: only a superuser may grant BYPASSRLS';
     end;
@@ -49,6 +63,28 @@ create function auth.aal() returns text language sql stable parallel safe
 create function auth.claim(path text) returns jsonb language sql stable parallel safe
     return auth.jwt() #> string_to_array(path, '.');
 
+-- An id whose order is that of creation (RFC 9562, section 5.7). Before 18 by hand: milliseconds in 48 bits, then, as in
+-- 18, their fraction in the 12 bits after the version (section 6.2, method 3); variant and the rest are a version 4's.
+do $$
+begin
+    if current_setting('server_version_num')::integer >= 180000 then
+        create function mbaas.uuidv7() returns uuid language sql volatile parallel safe
+            return uuidv7();
+    else
+        create function mbaas.uuidv7() returns uuid language sql volatile parallel safe
+            return (
+                select encode(
+                    substring(int8send(microseconds / 1000) from 3)
+                    || int2send((28672 + microseconds % 1000 * 4096 / 1000)::smallint)
+                    || substring(uuid_send(gen_random_uuid()) from 9),
+                    'hex'
+                )::uuid
+                from (select floor(extract(epoch from clock_timestamp()) * 1000000)::bigint as microseconds) as now
+            );
+    end if;
+end
+$$;
+
 -- Aborts the statement it is called in: a write broke a rule. The text is what PostgreSQL itself says.
 create function mbaas.refuse(collection text) returns boolean language plpgsql as $$
 begin
@@ -66,3 +102,5 @@ end
 $$;
 
 grant execute on all functions in schema auth to anon, authenticated, service_role;
+-- Defaults run as whoever inserts.
+grant execute on function mbaas.uuidv7() to anon, authenticated, service_role;

@@ -1,0 +1,103 @@
+"""What a request costs in Python, stage by stage, in µs: no socket, and a database that answers at once.
+
+    python benchmarks/request_path.py
+
+The figures are for comparing two versions on one machine, the best of several rounds each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from mbaas.core.identity import Identity
+from mbaas.core.plan.authorize import authorize
+from mbaas.core.plan.names import Names
+from mbaas.core.plan.resolve import Resolver, resolve_list
+from mbaas.core.query.parse import parse_parameters
+from mbaas.core.query.types import ReadQuery
+from mbaas.core.rules.ruleset import compile_rules
+from mbaas.core.sql.read import render_list
+from mbaas.hooks.dispatch import Hooks
+from mbaas.modules.records.routes import records_app
+from mbaas.modules.records.service import Records
+from tests.sample import ANA, CATALOG
+
+RULES = compile_rules(CATALOG)
+NAMES = Names(CATALOG)
+ME = Identity(role="authenticated", claims={"sub": ANA, "role": "authenticated"})
+GET = f"id=eq.{ANA}".encode()
+LIST = b"select=id,title,views&published=eq.true&views=gte.5&order=created_at.desc&limit=30"
+EMBED = b"select=id,title,author:profiles!posts_author_fkey(username),comments(body)&order=created_at.desc&limit=30"
+
+
+class AtOnce:
+    """Stands where the database stands."""
+
+    async def fetch_row(self, statement: Any, *, role: str) -> tuple[str, str, None]:
+        return ('[{"id":1}]', "1", None)
+
+
+def best(run: Callable[[], Any], *, rounds: int = 20, times: int = 200) -> float:
+    """µs of one call, the best round."""
+    found = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        for _ in range(times):
+            run()
+        found.append((time.perf_counter() - began) / times)
+    return min(found) * 1e6
+
+
+def stages(query_string: bytes) -> dict[str, float]:
+    parts = parse_parameters(query_string).parts
+    query = ReadQuery(collection="posts", parts=parts)
+
+    def resolve() -> Any:
+        return resolve_list(query, Resolver(NAMES, privileged=False, max_rows=1000))
+
+    plan = resolve()
+    authorized = authorize(plan, ME, RULES)
+    return {
+        "parse": best(lambda: parse_parameters(query_string).parts),
+        "resolve": best(resolve),
+        "authorize": best(lambda: authorize(plan, ME, RULES)),
+        "render": best(lambda: render_list(authorized)),
+        "whole app": asyncio.run(whole(query_string)),
+    }
+
+
+async def whole(query_string: bytes) -> float:
+    app = records_app(Records(AtOnce(), lambda: RULES, Hooks()))  # type: ignore[arg-type]
+
+    async def send(_: Any) -> None:
+        return None
+
+    found = []
+    for _ in range(20):
+        began = time.perf_counter()
+        for _ in range(200):
+            scope = {
+                "type": "http",
+                "method": "GET",
+                "path": "/rest/v1/posts",
+                "raw_path": b"/rest/v1/posts",
+                "query_string": query_string,
+                "headers": [(b"apikey", b"x"), (b"accept-profile", b"public"), (b"accept", b"*/*")],
+                "state": {"caller": ME},
+            }
+            await app(scope, None, send)  # type: ignore[arg-type]
+        found.append((time.perf_counter() - began) / 200)
+    return min(found) * 1e6
+
+
+if __name__ == "__main__":
+    for name, query_string in (("get by id", GET), ("list", LIST), ("list with embeds", EMBED)):
+        figures = "  ".join(f"{stage} {µs:.1f}" for stage, µs in stages(query_string).items())
+        print(f"{name:18}{figures}")

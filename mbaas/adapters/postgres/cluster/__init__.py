@@ -1,0 +1,1 @@
+"""The files and processes of a PostgreSQL that we start ourselves."""

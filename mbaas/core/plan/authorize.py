@@ -1,0 +1,268 @@
+"""The rules become part of the plan, at every level. Only what leaves here can be rendered.
+
+SQL can name a collection through a ``Visible`` alone: the rows its rule lets the caller see, and of each field what the
+field's rule leaves.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias, overload
+
+import msgspec
+
+from mbaas.core.errors import RuleRefused
+from mbaas.core.expr.types import TRUE, Column, Expr, all_of
+from mbaas.core.expr.walk import uses_patterns
+from mbaas.core.identity import Identity, Role
+from mbaas.core.plan.errors import PatternsOff
+from mbaas.core.plan.types import (
+    AggregateOutput,
+    Answer,
+    CallPlan,
+    DeletePlan,
+    FieldOutput,
+    InsertPlan,
+    ListPlan,
+    Plan,
+    ReadPlan,
+    UpdatePlan,
+)
+from mbaas.core.query.errors import AggregatesOff
+from mbaas.core.rules.ruleset import RuleSet
+from mbaas.core.schema.catalog import Collection, Operation
+
+_SIGNED_IN: frozenset[Role] = frozenset({"authenticated", "service_role"})
+
+
+class Grants(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may ask for what can cost very much. aggregates: beyond an embed's count. patterns: regular expressions."""
+
+    aggregates: frozenset[Role] = _SIGNED_IN
+    patterns: frozenset[Role] = _SIGNED_IN
+
+
+class Visible(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of one collection as the caller may see them.
+
+    masks: every column in order, each with the rule that shows it; ``None``: all as they are.
+    """
+
+    collection: str
+    rule: Expr
+    masks: tuple[tuple[str, Expr], ...] | None = None
+
+
+class AuthorizedRows(msgspec.Struct, frozen=True, kw_only=True):
+    """A read plan, what of its collection may be seen, and the same for each embed. visible ``None``: a function's."""
+
+    plan: ReadPlan
+    visible: Visible | None
+    embeds: dict[str, AuthorizedRows] = {}
+    junctions: dict[str, Visible] = {}
+
+
+class AuthorizedList(msgspec.Struct, frozen=True, kw_only=True):
+    identity: Identity
+    answer: Answer
+    rows: AuthorizedRows
+
+
+class AuthorizedInsert(msgspec.Struct, frozen=True, kw_only=True):
+    """new: what each proposed row must meet. merge_old, merge_new: what a row that a merge overwrites must meet."""
+
+    identity: Identity
+    plan: InsertPlan
+    new: Expr
+    merge_old: Expr
+    merge_new: Expr
+    rows: AuthorizedRows | None
+
+
+class AuthorizedUpdate(msgspec.Struct, frozen=True, kw_only=True):
+    """visible: the rows that may be changed. old, new: what each row that is hit must meet, or nothing happens."""
+
+    identity: Identity
+    plan: UpdatePlan
+    visible: Visible
+    old: Expr
+    new: Expr
+    rows: AuthorizedRows | None
+
+
+class AuthorizedDelete(msgspec.Struct, frozen=True, kw_only=True):
+    """visible: the rows that may be deleted."""
+
+    identity: Identity
+    plan: DeletePlan
+    visible: Visible
+    rows: AuthorizedRows | None
+
+
+class AuthorizedCall(msgspec.Struct, frozen=True, kw_only=True):
+    identity: Identity
+    plan: CallPlan
+    rows: AuthorizedRows | None
+
+
+AuthorizedWrite: TypeAlias = AuthorizedInsert | AuthorizedUpdate | AuthorizedDelete
+Authorized: TypeAlias = AuthorizedList | AuthorizedWrite | AuthorizedCall
+
+
+@overload
+def authorize(plan: ListPlan, identity: Identity, rules: RuleSet, grants: Grants = ...) -> AuthorizedList: ...
+@overload
+def authorize(plan: InsertPlan, identity: Identity, rules: RuleSet, grants: Grants = ...) -> AuthorizedInsert: ...
+@overload
+def authorize(plan: UpdatePlan, identity: Identity, rules: RuleSet, grants: Grants = ...) -> AuthorizedUpdate: ...
+@overload
+def authorize(plan: DeletePlan, identity: Identity, rules: RuleSet, grants: Grants = ...) -> AuthorizedDelete: ...
+@overload
+def authorize(plan: CallPlan, identity: Identity, rules: RuleSet, grants: Grants = ...) -> AuthorizedCall: ...
+
+
+def authorize(plan: Plan, identity: Identity, rules: RuleSet, grants: Grants = Grants()) -> Authorized:  # noqa: B008 - frozen
+    """The plan with everything the rules have to say about it. Raises Forbidden for what is not for this caller."""
+    caller = _Caller(identity, rules, grants)
+    if isinstance(plan, ListPlan):
+        return AuthorizedList(identity=identity, answer=plan.answer, rows=caller.rows(plan.rows))
+    if isinstance(plan, InsertPlan):
+        return caller.insert(plan)
+    if isinstance(plan, UpdatePlan):
+        return caller.update(plan)
+    if isinstance(plan, DeletePlan):
+        return caller.delete(plan)
+    return caller.call(plan)
+
+
+def as_stored(authorized: AuthorizedWrite) -> AuthorizedWrite:
+    """The same write under the same rules, but what comes back are its rows whole, for the server's own hooks.
+
+    What the caller may see of them is asked afterwards, by the rows of the write as it was.
+    """
+    collection = authorized.plan.collection
+    outputs = tuple(FieldOutput(field.name, Column(field.name)) for field in collection.fields)
+    rows = AuthorizedRows(
+        plan=ReadPlan(collection=collection, outputs=outputs), visible=Visible(collection=collection.name, rule=TRUE)
+    )
+    plan = msgspec.structs.replace(authorized.plan, answer=Answer())
+    return msgspec.structs.replace(authorized, plan=plan, rows=rows)
+
+
+class _Caller:
+    def __init__(self, identity: Identity, rules: RuleSet, grants: Grants) -> None:
+        self.identity = identity
+        self.rules = rules
+        self.grants = grants
+        self.bypasses = identity.bypasses_rules
+        self.patterns = identity.role in grants.patterns
+
+    def row(self, collection: Collection, operation: Operation) -> Expr:
+        return TRUE if self.bypasses else self.rules.row(collection.name, operation)
+
+    def visible(self, collection: Collection, rule: Expr) -> Visible:
+        if self.bypasses:
+            return Visible(collection=collection.name, rule=TRUE)
+        name = collection.name
+        masks = tuple(
+            (field.name, self.rules.read(name, field.name)) for field in collection.fields if not field.hidden
+        )
+        plain = len(masks) == len(collection.fields) and all(mask == TRUE for _, mask in masks)
+        return Visible(collection=name, rule=rule, masks=None if plain else masks)
+
+    def rows(self, plan: ReadPlan, *, ruled: bool = True, embedded: bool = False) -> AuthorizedRows:
+        """ruled: without it the rows are a function's, which answers for them; fields keep their rules."""
+        if plan.grouped and self.identity.role not in self.grants.aggregates and not (embedded and _counts(plan)):
+            raise AggregatesOff()
+        if not self.patterns and uses_patterns(plan.where):
+            raise PatternsOff()
+        visible = None
+        if plan.collection is not None:
+            visible = self.visible(plan.collection, self.row(plan.collection, "select") if ruled else TRUE)
+        if not plan.embeds:
+            return AuthorizedRows(plan=plan, visible=visible)
+        catalog = self.rules.catalog
+        junctions = {}
+        embeds = {}
+        for embed in plan.embeds:
+            if embed.relation.junction is not None:
+                junction = catalog.collections[embed.relation.junction.collection]
+                junctions[embed.alias] = self.visible(junction, self.row(junction, "select"))
+            embeds[embed.alias] = self.rows(embed.plan, embedded=True)
+        return AuthorizedRows(plan=plan, visible=visible, embeds=embeds, junctions=junctions)
+
+    def returned(self, answer: Answer) -> AuthorizedRows | None:
+        return None if answer.rows is None else self.rows(answer.rows)
+
+    def shown(self, collection: Collection, answer: Answer) -> Expr:
+        """What goes out must be readable as well."""
+        return TRUE if answer.rows is None else self.row(collection, "select")
+
+    def fields(self, collection: Collection, named: tuple[str, ...]) -> Expr:
+        return TRUE if self.bypasses else all_of(*(self.rules.write(collection.name, name) for name in named))
+
+    def insert(self, plan: InsertPlan) -> AuthorizedInsert:
+        collection = plan.collection
+        named = self.fields(collection, tuple(field.name for field in plan.fields))
+        shown = self.shown(collection, plan.answer)
+        merge_old: Expr = TRUE
+        merge_new: Expr = TRUE
+        if plan.conflict is not None and plan.conflict.update is not None:
+            written = self.fields(collection, plan.conflict.update)
+            update = self.row(collection, "update")
+            merge_old = all_of(self.row(collection, "select"), update, written)
+            merge_new = all_of(update, written, shown)
+        return AuthorizedInsert(
+            identity=self.identity,
+            plan=plan,
+            new=all_of(self.row(collection, "insert"), named, shown),
+            merge_old=merge_old,
+            merge_new=merge_new,
+            rows=self.returned(plan.answer),
+        )
+
+    def update(self, plan: UpdatePlan) -> AuthorizedUpdate:
+        collection = plan.collection
+        self.check_patterns(plan.where)
+        update = self.row(collection, "update")
+        named = self.fields(collection, tuple(field.name for field in plan.fields))
+        return AuthorizedUpdate(
+            identity=self.identity,
+            plan=plan,
+            visible=self.visible(collection, all_of(self.row(collection, "select"), update)),
+            old=named,
+            new=all_of(update, named, self.shown(collection, plan.answer)),
+            rows=self.returned(plan.answer),
+        )
+
+    def delete(self, plan: DeletePlan) -> AuthorizedDelete:
+        collection = plan.collection
+        self.check_patterns(plan.where)
+        rule = all_of(self.row(collection, "select"), self.row(collection, "delete"))
+        return AuthorizedDelete(
+            identity=self.identity,
+            plan=plan,
+            visible=self.visible(collection, rule),
+            rows=self.returned(plan.answer),
+        )
+
+    def call(self, plan: CallPlan) -> AuthorizedCall:
+        role = self.identity.role
+        if role != "service_role" and role not in plan.function.execute:
+            raise RuleRefused(f"permission denied for function {plan.function.name}")
+        rows = None if plan.answer.rows is None else self.rows(plan.answer.rows, ruled=False)
+        return AuthorizedCall(identity=self.identity, plan=plan, rows=rows)
+
+    def check_patterns(self, where: Expr) -> None:
+        if not self.patterns and uses_patterns(where):
+            raise PatternsOff()
+
+
+def _counts(plan: ReadPlan) -> bool:
+    """Whether it is no more than the number of rows, as in ``comments(count)``."""
+    only = plan.outputs[0]
+    return (
+        len(plan.outputs) == 1
+        and isinstance(only, AggregateOutput)
+        and only.function == "count"
+        and only.argument is None
+    )

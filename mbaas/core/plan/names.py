@@ -1,0 +1,134 @@
+"""Which names exist for whom, with what each column needs to know to meet a value. Made once a catalog."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import re
+from collections.abc import Iterable
+
+import msgspec
+
+from mbaas.core.errors import RuleError
+from mbaas.core.expr.types import Expr
+from mbaas.core.plan.relations import Relation, index_relations
+from mbaas.core.plan.visible import visible
+from mbaas.core.rules.parse import parse_rule
+from mbaas.core.schema.catalog import Catalog, Collection, Field, Function
+from mbaas.core.schema.types import SCALARS
+
+_ASKS = re.compile(r"\bauth\s*\.", re.IGNORECASE)
+_RANGES = frozenset({"int4range", "int8range", "numrange", "daterange", "tstzrange", "tsrange"})
+_JSON = frozenset({"json", "jsonb"})
+_TYPE_NAMES = frozenset(SCALARS.values()) | {
+    # what else a caller may cast to, in PostgreSQL's many spellings
+    *("int", "int2", "int4", "int8", "smallint", "float4", "float8", "real", "decimal", "varchar", "bpchar", "char"),
+    *("character varying", "character", "timestamptz", "timestamp", "timestamp without time zone", "timetz"),
+    *("time with time zone", "json", "inet", "cidr", "macaddr", "tsquery", "tsrange", "citext", "name", "oid", "money"),
+}
+
+
+class ColumnType(msgspec.Struct, frozen=True):
+    """name: PostgreSQL's spelling without a modifier, so that no value is rounded. element: of an array."""
+
+    name: str
+    element: str | None = None
+
+    @property
+    def is_json(self) -> bool:
+        return self.name in _JSON
+
+    @property
+    def is_range(self) -> bool:
+        return self.name in _RANGES
+
+    @property
+    def bind(self) -> str:
+        """The type as a value is bound by: a range is read from text, there is no codec for it."""
+        return f"text::{self.name}" if self.is_range else self.name
+
+
+def column_type(spelling: str) -> ColumnType:
+    """The type PostgreSQL spells so.
+
+    >>> column_type("numeric(10,2)[]")
+    ColumnType(name='numeric[]', element='numeric')
+    """
+    base = spelling.removesuffix("[]")
+    if "(" in base:
+        head, _, tail = base.partition("(")
+        base = head + tail.partition(")")[2]
+    return ColumnType(f"{base}[]", base) if spelling.endswith("[]") else ColumnType(base)
+
+
+def known_type(name: str) -> bool:
+    """Whether a caller may cast to it. A modifier (``numeric(10,2)``) or an array is fine.
+
+    >>> known_type("varchar(20)"), known_type("int4[]"), known_type("regclass")
+    (True, True, False)
+    """
+    base = name.removesuffix("[]")
+    head, bracket, tail = base.partition("(")
+    if bracket:
+        numbers, _, rest = tail.partition(")")
+        if rest or not all(number.strip().isdecimal() for number in numbers.split(",")):
+            return False
+    return head.strip().lower() in _TYPE_NAMES
+
+
+class Names:
+    """The fields of every collection, as seen with and without the service key."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self._all = {name: _typed(collection.fields) for name, collection in catalog.collections.items()}
+        self._shown = {
+            name: _typed(field for field in collection.fields if not field.hidden)
+            for name, collection in catalog.collections.items()
+        }
+        self._relations = index_relations(catalog)
+        self._shown_relations = index_relations(visible(catalog, "authenticated"))
+        self._defaults = {
+            name: _asking_defaults(collection, catalog) for name, collection in catalog.collections.items()
+        }
+
+    def relation(self, source: str, target: str, hint: str | None, *, privileged: bool) -> Relation:
+        """Raises NoRelationship, AmbiguousRelationship."""
+        return (self._relations if privileged else self._shown_relations).find(source, target, hint)
+
+    def defaults(self, collection: str) -> dict[str, Expr]:
+        """The defaults that ask who the caller is."""
+        return self._defaults[collection]
+
+    def collection(self, name: str) -> Collection | None:
+        return self.catalog.collections.get(name)
+
+    def columns(self, collection: str, *, privileged: bool) -> dict[str, ColumnType]:
+        """Name to type, in order. privileged: with the service key, which sees hidden fields."""
+        return (self._all if privileged else self._shown)[collection]
+
+
+def result_columns(function: Function) -> dict[str, ColumnType]:
+    """The columns of a function's result that is no collection's row."""
+    if function.columns:
+        return {name: column_type(spelling) for name, spelling in function.columns}
+    return {function.name: column_type(function.returns)}
+
+
+def perhaps(name: str, known: Iterable[str]) -> str | None:
+    """A known name that may have been meant."""
+    return next(iter(difflib.get_close_matches(name, list(known), 1)), None)
+
+
+def _asking_defaults(collection: Collection, catalog: Catalog) -> dict[str, Expr]:
+    """Inline they are expressions, since our own statements carry no claims for ``auth.uid()`` to find."""
+    found = {}
+    for field in collection.fields:
+        if field.default is not None and _ASKS.search(field.default):
+            with contextlib.suppress(RuleError):  # more than rules can say: then it stays the database's to evaluate
+                found[field.name] = parse_rule(field.default, collection=collection, catalog=catalog)
+    return found
+
+
+def _typed(fields: Iterable[Field]) -> dict[str, ColumnType]:
+    return {field.name: column_type(field.type.sql) for field in fields}

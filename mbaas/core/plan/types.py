@@ -1,0 +1,181 @@
+"""A request whose every name exists, typed by the catalog. Nothing here says yet who may see what: that is authorize's.
+
+A plan is a tree: each embed holds the plan of its own rows. ``alias`` ("e1", "e2" ...) is unique in the whole tree.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from mbaas.core.expr.types import TRUE, Column, Expr
+from mbaas.core.plan.relations import Relation
+from mbaas.core.schema.catalog import Argument, Collection, Field, Function
+
+AggregateName: TypeAlias = Literal["sum", "avg", "min", "max", "count"]
+
+_EMBED_TEST = "\0"  # no column of PostgreSQL can hold a NUL, so no name of a caller meets this one
+
+
+def embed_test(alias: str) -> Column:
+    """A virtual column of a plan's filter: whether the embed of that alias has a row."""
+    return Column(_EMBED_TEST + alias)
+
+
+def tested_embed(column: Column) -> str | None:
+    """The alias when the column is virtual.
+
+    >>> tested_embed(embed_test("e1")), tested_embed(Column("e1"))
+    ('e1', None)
+    """
+    return column.name[1:] if column.name.startswith(_EMBED_TEST) else None
+
+
+class FieldOutput(msgspec.Struct, frozen=True, tag="field"):
+    """One key of the answer and what stands under it."""
+
+    key: str
+    expr: Expr
+
+
+class AggregateOutput(msgspec.Struct, frozen=True, tag="aggregate"):
+    """``function(argument)``; ``count`` without an argument counts rows. ``cast``: of the result."""
+
+    key: str
+    function: AggregateName
+    argument: Expr | None = None
+    cast: str | None = None
+
+
+class EmbedOutput(msgspec.Struct, frozen=True, tag="embed"):
+    """The rows of the embed of that alias, as an object or an array."""
+
+    key: str
+    alias: str
+
+
+class SpreadOutput(msgspec.Struct, frozen=True, tag="spread"):
+    """The keys of a to-one embed, lifted to this level."""
+
+    alias: str
+
+
+Output: TypeAlias = FieldOutput | AggregateOutput | EmbedOutput | SpreadOutput
+
+
+class Order(msgspec.Struct, frozen=True):
+    """``embed``: the alias of the to-one embed whose record ``expr`` reads, else ``None``."""
+
+    expr: Expr
+    descending: bool = False
+    nulls: Literal["first", "last"] | None = None
+    embed: str | None = None
+
+
+class Embed(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of another collection beside each row. inner: a row without any of them is left out."""
+
+    alias: str
+    relation: Relation
+    plan: ReadPlan
+    inner: bool = False
+
+
+class ReadPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of one collection, or of a function's result.
+
+    collection: whose rows; ``None``: a function's, of a type that is no collection's. grouped: there are aggregates, so
+    the other outputs group. outputs may be empty: an embed that only filters.
+    """
+
+    collection: Collection | None
+    outputs: tuple[Output, ...]
+    where: Expr = TRUE
+    order: tuple[Order, ...] = ()
+    limit: int | None = None
+    offset: int = 0
+    embeds: tuple[Embed, ...] = ()
+    grouped: bool = False
+
+    def embed(self, alias: str) -> Embed:
+        return next(embed for embed in self.embeds if embed.alias == alias)
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes out besides doing it.
+
+    rows: the representation, ``None``: none. location: ``rows`` are keys, for that header. singular: exactly one row
+    or nothing happens. max_affected: more rows and nothing happens. total: of a read, rows regardless of the window.
+    """
+
+    rows: ReadPlan | None = None
+    location: bool = False
+    singular: bool = False
+    stripped: bool = False
+    max_affected: int | None = None
+    total: bool = False
+
+
+class Conflict(msgspec.Struct, frozen=True, kw_only=True):
+    """``ON CONFLICT``. target: a unique set. update: the fields a merge overwrites; ``None``: the old row stays."""
+
+    target: tuple[str, ...]
+    update: tuple[str, ...] | None
+
+
+class ListPlan(msgspec.Struct, frozen=True, kw_only=True):
+    rows: ReadPlan
+    answer: Answer = Answer()
+
+
+class InsertPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """payload: a JSON array of objects, as text. fields: those taken from it. missing_default: absent keys default.
+
+    defaults: of fields whose default asks who the caller is.
+    """
+
+    collection: Collection
+    payload: str
+    fields: tuple[Field, ...]
+    missing_default: bool = False
+    conflict: Conflict | None = None
+    defaults: dict[str, Expr] = {}
+    answer: Answer = Answer()
+
+
+class UpdatePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """payload: one JSON object, as text. fields: those it changes. fixed: those it names that must be as they are."""
+
+    collection: Collection
+    payload: str
+    fields: tuple[Field, ...]
+    fixed: tuple[Field, ...] = ()
+    where: Expr = TRUE
+    answer: Answer = Answer()
+
+
+class DeletePlan(msgspec.Struct, frozen=True, kw_only=True):
+    collection: Collection
+    where: Expr = TRUE
+    answer: Answer = Answer()
+
+
+class CallPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """payload: a JSON object of the given arguments, as text; the raw body when ``raw``, for the one unnamed argument.
+
+    answer.rows: of a result that has columns, ``None`` for bare values; limit and offset are for a set of those.
+    """
+
+    function: Function
+    arguments: tuple[Argument, ...]
+    payload: str
+    raw: bool = False
+    read_only: bool = False
+    limit: int | None = None
+    offset: int = 0
+    answer: Answer = Answer()
+
+
+WritePlan: TypeAlias = InsertPlan | UpdatePlan | DeletePlan
+Plan: TypeAlias = ListPlan | WritePlan | CallPlan

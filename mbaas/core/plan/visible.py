@@ -1,0 +1,35 @@
+"""What of a catalog one role may know: the schema as that caller would describe it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mbaas.core.identity import Role
+from mbaas.core.schema.catalog import Catalog
+
+
+def visible(catalog: Catalog, role: Role) -> Catalog:
+    """The catalog without what does not exist for a role.
+
+    The service key sees all. For others hidden fields are gone, and foreign keys over them with these; so are
+    collections of which no operation has a rule, and functions the role may not execute.
+    """
+    if role == "service_role":
+        return catalog
+    collections = {
+        name: msgspec.structs.replace(
+            collection, fields=tuple(field for field in collection.fields if not field.hidden)
+        )
+        for name, collection in catalog.collections.items()
+        if any(
+            rule is not None
+            for rule in (
+                collection.rules.select,
+                collection.rules.insert,
+                collection.rules.update,
+                collection.rules.delete,
+            )
+        )
+    }
+    functions = tuple(function for function in catalog.functions if role in function.execute)
+    return Catalog(collections=collections, functions=functions)

@@ -1,0 +1,260 @@
+"""Rule text to ``Expr``: a closed part of SQL, every name looked up in the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from mbaas.core.errors import ConfigError, RuleError
+from mbaas.core.expr import types as t
+from mbaas.core.schema.catalog import Catalog, Collection
+from mbaas.core.schema.types import SCALARS, parse_type
+
+MAX_LENGTH = 4000
+MAX_DEPTH = 30
+_BINARY: Mapping[type[exp.Expression], str] = {
+    exp.EQ: "=", exp.NEQ: "<>", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<=",
+    exp.NullSafeNEQ: "is distinct from", exp.NullSafeEQ: "is not distinct from",
+    exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.DPipe: "||", exp.Like: "like", exp.ILike: "ilike",
+    exp.ArrayContainsAll: "@>", exp.ArrayContainedBy: "<@", exp.ArrayOverlaps: "&&", exp.JSONBContainsTopKey: "?",
+}  # fmt: skip
+_CALLS: Mapping[type[exp.Expression], str] = {
+    exp.Lower: "lower", exp.Upper: "upper", exp.Length: "length", exp.Coalesce: "coalesce", exp.Nullif: "nullif",
+    exp.Trim: "trim", exp.Abs: "abs", exp.StartsWith: "starts_with",
+}  # fmt: skip
+_CLAIMS = {"uid": "uid", "role": "role", "email": "email", "aal": "aal", "jwt": "jwt", "claim": "claim"}
+
+
+def parse_rule(text: str, *, collection: Collection, catalog: Catalog) -> t.Expr:
+    """The rule as an expression over a record of ``collection``. Raises RuleError saying what and where."""
+    if len(text) > MAX_LENGTH:
+        raise RuleError(f"a rule has at most {MAX_LENGTH} characters", hint="move part of it into a generated field")
+    if "--" in text or "/*" in text or ";" in text:
+        raise RuleError("a rule is one expression without comments", hint="comments go into mbaas.toml, behind #")
+    _check_depth(text)
+    try:
+        trees = [tree for tree in sqlglot.parse(text, read="postgres") if tree is not None]
+    except (SqlglotError, RecursionError) as error:
+        raise RuleError(_syntax(error, text), hint="a boolean SQL expression, as after WHERE") from None
+    if len(trees) != 1:
+        raise RuleError("a rule is exactly one expression", hint='"true" lets everyone in')
+    return _Reader(catalog, collection).read(trees[0])
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    for character in text:
+        depth += (character == "(") - (character == ")")
+        if depth > MAX_DEPTH:
+            raise RuleError(f"a rule nests at most {MAX_DEPTH} parentheses")
+
+
+def _syntax(error: Exception, text: str) -> str:
+    details = getattr(error, "errors", None)
+    if not details:
+        return "this is no SQL expression"
+    column = details[0].get("col") or 0
+    return f"this is no SQL expression: stopped at character {column}\n    {text}\n    {' ' * max(0, column - 1)}^"
+
+
+class _Reader:
+    """One rule. scopes: alias to collection, innermost last; "" is the record the rule is about."""
+
+    def __init__(self, catalog: Catalog, collection: Collection) -> None:
+        self._catalog = catalog
+        self._scopes: list[tuple[str, Collection]] = [("", collection)]
+
+    def read(self, node: Any) -> t.Expr:
+        if isinstance(node, exp.Paren):
+            return self.read(node.this)
+        if isinstance(node, exp.And):
+            return t.And((self.read(node.left), self.read(node.right)))
+        if isinstance(node, exp.Or):
+            return t.Or((self.read(node.left), self.read(node.right)))
+        if isinstance(node, exp.Not):
+            return t.Not(self.read(node.this))
+        if isinstance(node, exp.Boolean):
+            return t.Literal(bool(node.this))
+        if isinstance(node, exp.Null):
+            return t.Literal(None)
+        if isinstance(node, exp.Literal):
+            return t.Literal(str(node.this) if node.is_string else _number(str(node.this)))
+        if isinstance(node, exp.Column):
+            return self._column(node)
+        if isinstance(node, exp.Dot):
+            return self._claim(node)
+        if isinstance(node, exp.Is):
+            return self._is(node)
+        if isinstance(node, exp.In):
+            return self._in(node)
+        if isinstance(node, exp.Exists):
+            return t.Exists(self._select(node.this, output=False))
+        if isinstance(node, exp.Subquery):
+            return t.ScalarSelect(self._select(node.this))
+        if isinstance(node, exp.Between):
+            item = self.read(node.this)
+            low, high = self.read(node.args["low"]), self.read(node.args["high"])
+            both = t.And((t.Binary(">=", item, low), t.Binary("<=", item, high)))
+            return t.Not(both) if node.args.get("negate") else both
+        if isinstance(node, exp.Neg):
+            return t.Binary("-", t.Literal(0), self.read(node.this))
+        if isinstance(node, exp.Cast):
+            return self._cast(node)
+        if isinstance(node, exp.JSONExtract | exp.JSONExtractScalar):
+            return self._json(node)
+        if isinstance(node, exp.Array):
+            return t.Array(tuple(self.read(item) for item in node.expressions))
+        if isinstance(node, exp.Case):
+            branches = tuple((self.read(branch.this), self.read(branch.args["true"])) for branch in node.args["ifs"])
+            otherwise = node.args.get("default")
+            if node.this is not None:
+                raise RuleError("write CASE WHEN condition THEN ...", hint="the short form is not understood")
+            return t.Case(branches, None if otherwise is None else self.read(otherwise))
+        if isinstance(node, exp.CurrentTimestamp):
+            return t.Call("now", ())
+        if isinstance(node, exp.CurrentDate):
+            return t.Call("current_date", ())
+        if isinstance(node, exp.Interval) and isinstance(node.this, exp.Literal):
+            unit = node.args.get("unit")
+            return t.Literal(f"{node.this.this} {unit.name if unit else ''}".strip(), "interval")
+        if type(node) in _BINARY:
+            return self._binary(node)
+        if type(node) in _CALLS:
+            args = [node.this, *(node.expressions or []), *([node.expression] if node.args.get("expression") else [])]
+            return t.Call(_CALLS[type(node)], tuple(self.read(item) for item in args))
+        raise RuleError(f"a rule cannot use {_spelled(node)}", hint="docs/guides/rules.md lists what it can")
+
+    def _binary(self, node: Any) -> t.Expr:
+        op, left, right = _BINARY[type(node)], node.this, node.expression
+        if isinstance(right, exp.Any) or (isinstance(right, exp.Anonymous) and right.name.lower() == "all"):
+            quantified = right.expressions[0] if isinstance(right, exp.Anonymous) else right.this
+            inner = quantified.this if isinstance(quantified, exp.Paren) else quantified
+            if isinstance(inner, exp.Select | exp.Subquery):
+                raise RuleError("any(select ...) is written as in (select ...)")
+            word: Any = "any" if isinstance(right, exp.Any) else "all"
+            return t.Quantified(op, self.read(left), word, self.read(inner))
+        made = t.Binary(op, self.read(left), self.read(right))
+        return t.Not(made) if node.args.get("negate") else made
+
+    def _is(self, node: Any) -> t.Expr:
+        right = node.expression
+        what: Any = "null" if isinstance(right, exp.Null) else None
+        if isinstance(right, exp.Boolean):
+            what = "true" if right.this else "false"
+        if what is None:
+            raise RuleError(f"a rule cannot use {_spelled(node)}", hint="is null, is true, is false")
+        return t.Is(self.read(node.this), what, bool(node.args.get("negate")))
+
+    def _in(self, node: Any) -> t.Expr:
+        item = self.read(node.this)
+        query = node.args.get("query")
+        made: t.Expr
+        if query is not None:
+            made = t.InSelect(item, self._select(query.this))
+        else:
+            made = t.In(item, tuple(self.read(part) for part in node.expressions))
+        return t.Not(made) if node.args.get("negate") else made
+
+    def _cast(self, node: Any) -> t.Expr:
+        wanted = node.to.sql(dialect="postgres").lower()
+        try:
+            spelled = wanted if wanted in SCALARS.values() else parse_type(wanted).sql
+        except ConfigError as error:
+            raise RuleError(f"there is no type {wanted!r} to cast to", hint=error.hint) from None
+        return t.Cast(self.read(node.this), spelled)
+
+    def _json(self, node: Any) -> t.Expr:
+        base = self.read(node.this)
+        as_text = isinstance(node, exp.JSONExtractScalar)
+        path = node.expression
+        steps = [step for step in getattr(path, "expressions", []) if not isinstance(step, exp.JSONPathRoot)]
+        if len(steps) != 1 or not isinstance(steps[0].this, str | int):
+            raise RuleError("a step into JSON is a key or an index", hint="meta -> 'a' ->> 'b'")
+        return t.Json(base, steps[0].this, as_text)
+
+    def _claim(self, node: Any) -> t.Expr:
+        call = node.expression
+        if node.this.name.lower() != "auth" or not isinstance(call, exp.Anonymous):
+            raise RuleError(
+                f"a rule cannot use {_spelled(node)}", hint="auth.uid(), role(), email(), aal(), claim('x')"
+            )
+        name = str(call.this).lower()
+        if name not in _CLAIMS:
+            raise RuleError(f"there is no auth.{name}()", hint="auth.uid(), role(), email(), aal(), claim('x'), jwt()")
+        kind: Any = _CLAIMS[name]
+        arguments = call.expressions
+        if kind != "claim":
+            if arguments:
+                raise RuleError(f"auth.{name}() takes no argument")
+            return t.Claim(kind)
+        if len(arguments) != 1 or not isinstance(arguments[0], exp.Literal) or not arguments[0].is_string:
+            raise RuleError("auth.claim() takes one path as text", hint="auth.claim('app_metadata.role')")
+        return t.Claim("claim", str(arguments[0].this))
+
+    def _column(self, node: Any) -> t.Expr:
+        name, table = node.name, node.table
+        if table:
+            for alias, collection in reversed(self._scopes):
+                if table in {alias, collection.name} and (alias == table or alias == ""):
+                    return self._found(name, alias, collection)
+            raise RuleError(f"{table!r} is neither this collection nor one of a sub-select")
+        for alias, collection in reversed(self._scopes):
+            if collection.field(name) is not None:
+                return t.Column(name, alias)
+        return self._found(name, *self._scopes[-1])
+
+    def _found(self, name: str, alias: str, collection: Collection) -> t.Expr:
+        if collection.field(name) is None:
+            known = [field.name for field in collection.fields]
+            near = get_close_matches(name, known, n=1)
+            raise RuleError(
+                f"{collection.name} has no field {name!r}", hint=f"did you mean {near[0]!r}?" if near else None
+            )
+        return t.Column(name, alias)
+
+    def _select(self, node: Any, *, output: bool = True) -> t.Select:
+        if not isinstance(node, exp.Select):
+            raise RuleError("a sub-select is: select field from collection where ...")
+        extra = [
+            key for key, value in node.args.items() if value and key not in {"expressions", "from_", "where", "kind"}
+        ]
+        table = node.args["from_"].this if node.args.get("from_") else None
+        if extra or not isinstance(table, exp.Table) or table.args.get("db"):
+            raise RuleError(
+                "a sub-select is: select field from collection where ...", hint="no joins, groups or limits"
+            )
+        collection = self._catalog.collection(table.name)
+        if collection is None:
+            near = get_close_matches(table.name, list(self._catalog.collections), n=1)
+            raise RuleError(
+                f"there is no collection {table.name!r}", hint=f"did you mean {near[0]!r}?" if near else None
+            )
+        alias = table.alias or table.name
+        if any(alias == scope for scope, _ in self._scopes):
+            raise RuleError(f"{alias!r} names two things", hint=f"from {table.name} as another_name")
+        self._scopes.append((alias, collection))
+        try:
+            where = node.args.get("where")
+            if output and len(node.expressions) != 1:
+                raise RuleError("a sub-select gives exactly one field")
+            return t.Select(
+                collection.name,
+                alias,
+                None if where is None else self.read(where.this),
+                self.read(node.expressions[0]) if output else None,
+            )
+        finally:
+            self._scopes.pop()
+
+
+def _number(text: str) -> int | float:
+    return int(text) if text.isdigit() else float(text)
+
+
+def _spelled(node: Any) -> str:
+    return repr(node.sql(dialect="postgres"))[:80] if isinstance(node, exp.Expression) else repr(node)

@@ -1,0 +1,198 @@
+"""``Expr`` as SQL, the same for every use but for the caller: bound values inline, ``auth.*()`` calls in a policy."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import assert_never
+
+import msgspec
+
+from mbaas.core.expr import types as t
+from mbaas.core.expr.walk import walk
+from mbaas.core.identity import Identity
+from mbaas.core.sql.fragment import Fragment, concat, identifier, join, quote_text, sql, value
+
+_LIKE = frozenset(("like", "ilike"))
+# Of PostgreSQL itself, in every database.
+_CONFIGURATIONS = frozenset(
+    "simple arabic armenian basque catalan danish dutch english finnish french german greek hindi hungarian indonesian "
+    "irish italian lithuanian nepali norwegian portuguese romanian russian serbian spanish swedish tamil turkish "
+    "yiddish".split()
+)
+_RAISING = frozenset(("~", "~*", "!~", "!~*", "like", "ilike"))
+_ORDERING = frozenset(("<", "<=", ">", ">="))
+OPERATORS = frozenset(
+    "= <> < <= > >= + - * || like ilike ~ ~* @> <@ && ? << >> &> &< -|- @@ !~ !~*".split()
+) | {"is distinct from", "is not distinct from"}  # fmt: skip
+FUNCTIONS = frozenset(
+    "lower upper length coalesce nullif trim abs starts_with now current_date to_tsvector to_jsonb".split()
+)  # fmt: skip
+
+
+def may_raise(expr: t.Expr) -> bool:
+    """Whether PostgreSQL may refuse the expression for one row and not for another, or only when it meets a row."""
+    for part in walk(expr):
+        if isinstance(part, t.TextSearch):
+            if _search_may_raise(part):
+                return True
+        elif isinstance(part, t.Cast):
+            return True
+        elif isinstance(part, t.Binary | t.Quantified):
+            if part.op in _RAISING and not (part.op in _LIKE and _is_whole_pattern(part.right)):
+                return True
+        elif isinstance(part, t.Value) and part.type.startswith("text::"):
+            return True
+    return False
+
+
+def _search_may_raise(search: t.TextSearch) -> bool:
+    """to_tsquery has a syntax; a text can be too long for to_tsvector; a configuration may not be there."""
+    known = search.config is None or search.config in _CONFIGURATIONS
+    return search.wrap or search.parser == "to_tsquery" or not known
+
+
+def _is_whole_pattern(right: t.Expr) -> bool:
+    """Whether it is a value that does not end in the middle of an escape, all that LIKE ever complains of."""
+    if not isinstance(right, t.Value):
+        return False
+    texts = right.text if isinstance(right.text, tuple) else (right.text,)
+    return all(text is None or (len(text) - len(text.rstrip("\\"))) % 2 == 0 for text in texts)
+
+
+def render_expr(expr: t.Expr, *, column: Callable[[t.Column], Fragment], identity: Identity | None) -> Fragment:
+    """The expression as SQL. column: renders the record's own columns. identity: ``None`` for a policy."""
+
+    def go(part: t.Expr) -> Fragment:
+        match part:
+            case t.Column():
+                return column(part) if part.scope == "" else identifier(_alias(part.scope), part.name)
+            case t.Literal():
+                return _literal(part)
+            case t.Value():
+                return value(part.text, part.type)
+            case t.Claim():
+                return _claim(part, identity)
+            case t.Json():
+                step = quote_text(part.step) if isinstance(part.step, str) else str(part.step)
+                return concat("(", go(part.base), " ->> " if part.as_text else " -> ", step, ")")
+            case t.And():
+                return concat("(", join(" and ", map(go, part.items)), ")")
+            case t.Or():
+                return concat("(", join(" or ", map(go, part.items)), ")")
+            case t.Not():
+                return concat("(not ", go(part.item), ")")
+            case t.Binary():
+                return concat("(", go(part.left), f" {_operator(part.op)} ", go(part.right), ")")
+            case t.Quantified():
+                return concat("(", go(part.left), f" {_operator(part.op)} {part.quantifier} (", go(part.right), "))")
+            case t.Is():
+                return concat("(", go(part.item), f" is {'not ' * part.negated}{part.what})")
+            case t.In():
+                return _in(part, go)
+            case t.Cast():
+                return concat("(", go(part.item), f")::{part.type}")
+            case t.Call():
+                if part.name not in FUNCTIONS:
+                    raise ValueError(f"no function of rules: {part.name}")
+                if part.name == "current_date":
+                    return sql("current_date")
+                return concat(part.name, "(", join(", ", map(go, part.args)), ")")
+            case t.Case():
+                branches = [concat(" when ", go(when), " then ", go(then)) for when, then in part.branches]
+                otherwise = sql("") if part.otherwise is None else concat(" else ", go(part.otherwise))
+                return concat("(case", *branches, otherwise, " end)")
+            case t.Array():
+                return concat("array[", join(", ", map(go, part.items)), "]")
+            case t.TextSearch():
+                config = sql("") if part.config is None else concat(value(part.config, "text::regconfig"), ", ")
+                item = concat("to_tsvector(", config, go(part.item), ")") if part.wrap else go(part.item)
+                return concat("(", item, f" @@ {part.parser}(", config, go(part.query), "))")
+            case t.Exists():
+                return concat("exists (", _select(part.select, go), ")")
+            case t.InSelect():
+                return concat("(", go(part.item), " in (", _select(part.select, go), "))")
+            case t.ScalarSelect():
+                return concat("(", _select(part.select, go), ")")
+        assert_never(part)
+
+    return go(expr)
+
+
+def _operator(op: str) -> str:
+    if op not in OPERATORS:
+        raise ValueError(f"no operator of rules: {op}")
+    return op
+
+
+def _literal(part: t.Literal) -> Fragment:
+    if part.value is None:
+        text = "null"
+    elif isinstance(part.value, bool):
+        text = str(part.value).lower()
+    else:
+        text = quote_text(part.value) if isinstance(part.value, str) else repr(part.value)
+    return sql(f"{text}::{part.type}" if part.type else text)
+
+
+def _claim(part: t.Claim, identity: Identity | None) -> Fragment:
+    """Of a policy: in a sub-select, so that PostgreSQL asks once a statement and not once a row."""
+    if identity is None:
+        argument = "" if part.path is None else quote_text(part.path)
+        return sql(f"(select auth.{part.kind}({argument}))")
+    match part.kind:
+        case "uid":
+            return value(_uuid(identity.user_id), "uuid")
+        case "role":
+            return value(identity.role, "text")
+        case "email":
+            return value(identity.email, "text")
+        case "aal":
+            return value(identity.aal, "text")
+        case "jwt":
+            return value(msgspec.json.encode(identity.claims).decode(), "jsonb")
+        case "claim":
+            found = _at(identity.claims, part.path or "")
+            return value(None if found is _ABSENT else msgspec.json.encode(found).decode(), "jsonb")
+
+
+_ABSENT = object()
+
+
+def _at(claims: object, path: str) -> object:
+    for step in path.split("."):
+        if not isinstance(claims, dict) or step not in claims:
+            return _ABSENT
+        claims = claims[step]
+    return claims
+
+
+def _uuid(text: str | None) -> str | None:
+    """An id that is no UUID (a token of another issuer) is nobody's."""
+    try:
+        return None if text is None else str(uuid.UUID(text))
+    except ValueError:
+        return None
+
+
+def _in(part: t.In, go: Callable[[t.Expr], Fragment]) -> Fragment:
+    """A caller's list is one bound array: the text does not depend on how long it is."""
+    if not part.items:
+        return sql("false")
+    values = [item for item in part.items if isinstance(item, t.Value)]
+    if len(values) == len(part.items) and len({item.type for item in values}) == 1:
+        texts = tuple(item.text for item in values if not isinstance(item.text, tuple))
+        return concat("(", go(part.item), " = any (", value(texts, values[0].type + "[]"), "))")
+    return concat("(", go(part.item), " in (", join(", ", map(go, part.items)), "))")
+
+
+def _select(select: t.Select, go: Callable[[t.Expr], Fragment]) -> Fragment:
+    where = sql("") if select.where is None else concat(" where ", go(select.where))
+    output = sql("1") if select.output is None else go(select.output)
+    table = concat(identifier("public", select.collection), " as ", identifier(_alias(select.alias)))
+    return concat("select ", output, " from ", table, where)
+
+
+def _alias(name: str) -> str:
+    """An author's alias, kept apart from the server's own, which ``column`` may use and none of which begins so."""
+    return f"s_{name}"

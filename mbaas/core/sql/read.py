@@ -1,0 +1,45 @@
+"""A list as one statement that gives one row: the body, the number of records in it, and the total when asked."""
+
+from __future__ import annotations
+
+from mbaas.core.identity import Identity
+from mbaas.core.plan.authorize import AuthorizedList, AuthorizedRows
+from mbaas.core.plan.types import Answer
+from mbaas.core.sql.fragment import Fragment, Statement, concat, identifier, sql, statement, value
+from mbaas.core.sql.rows import ROOT, Rows
+
+
+def render_list(authorized: AuthorizedList, *, body: bool = True) -> Statement:
+    """One row: JSON array as text, number of records, and the total (null when not asked for).
+
+    body: without it null stands for the array, as HEAD needs it.
+    """
+    rows = Rows(authorized.identity)
+    level = rows.select(authorized.rows, ROOT)
+    answer = authorized.answer
+    total = concat("(", rows.count(authorized.rows, ROOT), ")") if answer.total else sql("null")
+    collected = array(stripped=answer.stripped) if body else "null"
+    return statement(concat(f"select {collected}, count(*), ", total, " from (", level, ") j"))
+
+
+def render_given(identity: Identity, shown: AuthorizedRows, answer: Answer, payload: str) -> Statement:
+    """The same row for records of a collection that are at hand. payload: a JSON array of them, whole."""
+    collection = shown.plan.collection
+    assert collection is not None, "records have a collection"  # noqa: S101
+    record = concat("null::", identifier("public", collection.name))
+    source = concat("json_populate_recordset(", record, ", ", value(payload, "json"), ")")
+    return statement(render_source(identity, shown, answer, source))
+
+
+def render_source(identity: Identity, shown: AuthorizedRows, answer: Answer, source: Fragment) -> Fragment:
+    """The same row for rows of any relation."""
+    rows = Rows(identity)
+    level = rows.select(shown, ROOT, source=source)
+    total = concat("(", rows.count(shown, ROOT, source=source), ")") if answer.total else sql("null")
+    return concat(f"select {array(stripped=answer.stripped)}, count(*), ", total, " from (", level, ") j")
+
+
+def array(*, stripped: bool) -> str:
+    """The rows ``j`` as a JSON array."""
+    found = "coalesce(json_agg(j), '[]')"
+    return f"json_strip_nulls({found})" if stripped else found

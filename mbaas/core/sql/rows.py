@@ -1,0 +1,327 @@
+"""Rows on their way out: a plan's filters, order, embeds and aggregates over what the caller may see.
+
+Every collection is named by ``visible`` only. A filter of the caller's that can fail on some value stands outside of a
+fence (``offset 0``) that holds the rule, so that no hidden row is ever given to it.
+
+Aliases: ``r0`` is a row of the collection, ``r1`` one of embed ``e1``, ``m1`` one of its junction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from mbaas.core.expr.types import TRUE, And, Column, Expr
+from mbaas.core.expr.walk import own_columns
+from mbaas.core.identity import Identity
+from mbaas.core.plan.authorize import AuthorizedRows, Visible
+from mbaas.core.plan.types import (
+    AggregateOutput,
+    CallPlan,
+    Embed,
+    EmbedOutput,
+    FieldOutput,
+    Order,
+    Output,
+    ReadPlan,
+    SpreadOutput,
+    embed_test,
+    tested_embed,
+)
+from mbaas.core.sql.expressions import may_raise, render_expr
+from mbaas.core.sql.fragment import Fragment, concat, identifier, join, quote, sql, value
+
+ROOT = "r0"
+
+_NOTHING = Fragment(())
+
+
+def of(alias: str) -> Callable[[Column], Fragment]:
+    """Columns of the row that has this alias."""
+    return lambda column: Fragment((f"{alias}.{quote(column.name)}",))
+
+
+class Rows:
+    """Renders rows for one caller."""
+
+    def __init__(self, identity: Identity) -> None:
+        self.identity = identity
+
+    def expr(self, expr: Expr, column: Callable[[Column], Fragment]) -> Fragment:
+        return render_expr(expr, column=column, identity=self.identity)
+
+    def visible(self, visible: Visible, alias: str, source: Fragment | None = None) -> Fragment:
+        """A relation in parentheses. source: other rows of that collection, as a write returns them."""
+        column = of(alias)
+        columns = sql("*")
+        if visible.masks is not None:
+            columns = join(", ", (self.masked(name, mask, column) for name, mask in visible.masks))
+        table = identifier("public", visible.collection) if source is None else source
+        where = _NOTHING if visible.rule == TRUE else concat(" where ", self.expr(visible.rule, column))
+        return concat("(select ", columns, " from ", table, f" {alias}", where, ")")
+
+    def masked(self, name: str, mask: Expr, column: Callable[[Column], Fragment]) -> Fragment:
+        """A column for a select list, null where its rule does not hold."""
+        plain = column(Column(name))
+        if mask == TRUE:
+            return plain
+        return concat("case when ", self.expr(mask, column), " then ", plain, " end as ", identifier(name))
+
+    def select(
+        self, rows: AuthorizedRows, alias: str, *, source: Fragment | None = None, link: Fragment | None = None
+    ) -> Fragment:
+        """The select statement of one level: its outputs under their keys, in order, cut to the window.
+
+        link: what ties a row to the one it is embedded in.
+        """
+        plan = rows.plan
+        relation, where = self.matching(rows, alias, source=source, link=link)
+        laterals = self._laterals(rows, alias)
+        outputs = join(", ", self._outputs(rows, alias))
+        ending = concat(self._order(rows, alias), window_of(plan))
+        if plan.grouped:
+            return concat("select ", outputs, " from ", relation, laterals, where, _group(plan), ending)
+        if not laterals.parts:
+            return concat("select ", outputs, " from ", relation, where, ending)
+        cut = concat("(select ", alias, ".* from ", relation, where, ending, ") ", alias)
+        return concat("select ", outputs, " from ", cut, laterals)
+
+    def count(self, rows: AuthorizedRows, alias: str, *, source: Fragment | None = None) -> Fragment:
+        """The select statement of how many rows there are regardless of the window."""
+        if rows.plan.grouped:
+            plan = msgspec.structs.replace(rows.plan, order=(), limit=None, offset=0)
+            groups = self.select(msgspec.structs.replace(rows, plan=plan), alias, source=source)
+            return concat("select count(*) from (", groups, ") c")
+        relation, where = self.matching(rows, alias, source=source)
+        return concat("select count(*) from ", relation, where)
+
+    def matching(
+        self, rows: AuthorizedRows, alias: str, *, source: Fragment | None = None, link: Fragment | None = None
+    ) -> tuple[Fragment, Fragment]:
+        """The visible rows that meet the filters: what stands behind FROM, and the WHERE clause."""
+        column = self._columns(rows, alias)
+        fenced = rows.visible is not None and rows.visible.rule != TRUE
+        safe: list[Fragment] = [] if link is None else [link]
+        risky: list[Fragment] = []
+        for condition in _conditions(rows.plan):
+            kept = risky if fenced and _may_raise(condition, rows) else safe
+            kept.append(self.expr(condition, column))
+        if rows.visible is not None:
+            relation = self.visible(rows.visible, alias, source)
+        else:
+            assert source is not None, "rows of no collection have a source"  # noqa: S101
+            relation = source
+        if risky:
+            relation = concat("(select ", alias, ".* from ", relation, " ", alias, _where(safe), " offset 0)")
+            safe = risky
+        return concat(relation, f" {alias}"), _where(safe)
+
+    def target(self, rows: AuthorizedRows) -> Fragment:
+        """The WHERE clause that picks rows to write from a table aliased ``r0``: visible, and meeting the filters."""
+        visible = rows.visible
+        assert visible is not None, "a write has a collection"  # noqa: S101
+        masks = {} if visible.masks is None else {name: mask for name, mask in visible.masks if mask != TRUE}
+        plain = of(ROOT)
+
+        def column(column: Column) -> Fragment:
+            mask = masks.get(column.name)
+            found = plain(column)
+            return found if mask is None else concat("case when ", self.expr(mask, plain), " then ", found, " end")
+
+        rule = None if visible.rule == TRUE else self.expr(visible.rule, plain)
+        parts = [] if rule is None else [rule]
+        for condition in _conditions(rows.plan):
+            found = self.expr(condition, column)
+            if rule is not None and _may_raise(condition, rows):
+                # PostgreSQL may ask conditions in any order, the branches of a CASE only in this one.
+                found = concat("case when ", rule, " then ", found, " else false end")
+            parts.append(found)
+        return _where(parts)
+
+    def _columns(self, rows: AuthorizedRows, alias: str) -> Callable[[Column], Fragment]:
+        plain = of(alias)
+        if not rows.plan.embeds:
+            return plain
+
+        def column(column: Column) -> Fragment:
+            embed = tested_embed(column)
+            return plain(column) if embed is None else self._exists(rows, embed, alias)
+
+        return column
+
+    def _exists(self, rows: AuthorizedRows, name: str, alias: str) -> Fragment:
+        embed = rows.plan.embed(name)
+        relation, where = self._linked(rows, embed, alias)
+        plan = embed.plan
+        window = window_of(plan) if plan.offset or plan.limit == 0 else _NOTHING
+        return concat("exists (select 1 from ", relation, where, window, ")")
+
+    def _linked(self, rows: AuthorizedRows, embed: Embed, alias: str) -> tuple[Fragment, Fragment]:
+        child = _row_alias(embed)
+        return self.matching(rows.embeds[embed.alias], child, link=self._link(rows, embed, alias))
+
+    def _link(self, rows: AuthorizedRows, embed: Embed, alias: str) -> Fragment:
+        """What ties the embed's rows to the row of ``alias``."""
+        child = _row_alias(embed)
+        junction = embed.relation.junction
+        if junction is None:
+            return _equal(child, alias, ((target, source) for source, target in embed.relation.columns))
+        between = f"m{embed.alias[1:]}"
+        relation = self.visible(rows.junctions[embed.alias], between)
+        here = _equal(between, alias, ((middle, source) for source, middle in junction.source_columns))
+        there = _equal(between, child, junction.target_columns)
+        return concat("exists (select 1 from ", relation, f" {between} where ", here, " and ", there, ")")
+
+    def _laterals(self, rows: AuthorizedRows, alias: str) -> Fragment:
+        if not rows.plan.embeds:
+            return _NOTHING
+        found: list[Fragment] = []
+        for output in rows.plan.outputs:
+            if isinstance(output, EmbedOutput | SpreadOutput):
+                embed = rows.plan.embed(output.alias)
+                level = self.select(rows.embeds[embed.alias], _row_alias(embed), link=self._link(rows, embed, alias))
+                found.append(
+                    concat(" left join lateral (", _collected(output, embed, level), f") {embed.alias} on true")
+                )
+        return join("", found)
+
+    def _outputs(self, rows: AuthorizedRows, alias: str) -> list[Fragment]:
+        found: list[Fragment] = []
+        plain: list[str] = []  # most outputs are columns, and they are the same text every time
+        for output in rows.plan.outputs:
+            if isinstance(output, FieldOutput) and isinstance(output.expr, Column):
+                name, key = output.expr.name, output.key
+                plain.append(f"{alias}.{quote(name)}" if name == key else f"{alias}.{quote(name)} as {quote(key)}")
+                continue
+            if plain:
+                found.append(sql(", ".join(plain)))
+                plain = []
+            found.extend(self._output(output, rows, alias))
+        if plain:
+            found.append(sql(", ".join(plain)))
+        return found
+
+    def _output(self, output: Output, rows: AuthorizedRows, alias: str) -> Iterator[Fragment]:
+        if isinstance(output, FieldOutput):
+            yield concat(self.expr(output.expr, of(alias)), " as ", identifier(output.key))
+        elif isinstance(output, AggregateOutput):
+            argument = sql("*") if output.argument is None else self.expr(output.argument, of(alias))
+            cast = "" if output.cast is None else f"::{output.cast}"
+            yield concat(f"{output.function}(", argument, f"){cast} as ", identifier(output.key))
+        elif isinstance(output, EmbedOutput):
+            embed = rows.plan.embed(output.alias)
+            lateral = f"coalesce({embed.alias}.value, '[]')" if not embed.relation.to_one else f"{embed.alias}.value"
+            yield concat(lateral, "::jsonb as " if rows.plan.grouped else " as ", identifier(output.key))
+        else:
+            for key in keys(rows.plan.embed(output.alias).plan):
+                yield concat(output.alias, ".", identifier(key))
+
+    def _order(self, rows: AuthorizedRows, alias: str) -> Fragment:
+        plan = rows.plan
+        if not plan.order:
+            return _NOTHING
+        return concat(" order by ", join(", ", (self._term(term, rows, alias) for term in plan.order)))
+
+    def _term(self, term: Order, rows: AuthorizedRows, alias: str) -> Fragment:
+        nulls = "" if term.nulls is None else f" nulls {term.nulls}"
+        ending = (" desc" if term.descending else "") + nulls
+        if term.embed is not None:
+            embed = rows.plan.embed(term.embed)
+            relation, where = self._linked(rows, embed, alias)
+            found = self.expr(term.expr, of(_row_alias(embed)))
+            return concat("(select ", found, " from ", relation, where, f" limit 1){ending}")
+        if rows.plan.grouped:
+            for output, position, _ in _positions(rows.plan):
+                if isinstance(output, FieldOutput) and output.expr == term.expr:
+                    return sql(f"{position}{ending}")
+        return concat(self.expr(term.expr, of(alias)), ending)
+
+
+def keys(plan: ReadPlan) -> tuple[str, ...]:
+    """The keys of one row of the answer, in order."""
+    found: dict[str, None] = {}
+    for output in plan.outputs:
+        if isinstance(output, SpreadOutput):
+            found.update(dict.fromkeys(keys(plan.embed(output.alias).plan)))
+        else:
+            found[output.key] = None
+    return tuple(found)
+
+
+def _conditions(plan: ReadPlan) -> Iterator[Expr]:
+    if isinstance(plan.where, And):
+        yield from plan.where.items
+    elif plan.where != TRUE:
+        yield plan.where
+    for embed in plan.embeds:
+        if embed.inner:
+            yield embed_test(embed.alias)
+
+
+def _may_raise(condition: Expr, rows: AuthorizedRows) -> bool:
+    """Whether it can fail on some row, of this collection or of an embed that it tests."""
+    if may_raise(condition):
+        return True
+    if not rows.plan.embeds:
+        return False
+    tested = (tested_embed(Column(name)) for name in own_columns(condition))
+    return any(
+        _may_raise(inside, rows.embeds[alias])
+        for alias in tested
+        if alias is not None
+        for inside in _conditions(rows.embeds[alias].plan)
+    )
+
+
+def _row_alias(embed: Embed) -> str:
+    return f"r{embed.alias[1:]}"
+
+
+def _collected(output: EmbedOutput | SpreadOutput, embed: Embed, level: Fragment) -> Fragment:
+    """The rows of an embed as one row: a JSON value, or the columns that are lifted."""
+    if isinstance(output, EmbedOutput):
+        collect = "row_to_json" if embed.relation.to_one else "json_agg"
+        return concat("select ", collect, "(j) as value from (", level, ") j")
+    if embed.relation.to_one:
+        return level
+    lists = (
+        concat("coalesce(json_agg(", identifier("j", key), "), '[]') as ", identifier(key)) for key in keys(embed.plan)
+    )
+    return concat("select ", join(", ", lists), " from (", level, ") j")
+
+
+def _equal(left: str, right: str, pairs: Iterator[tuple[str, str]] | tuple[tuple[str, str], ...]) -> Fragment:
+    return sql(" and ".join(f"{left}.{quote(one)} = {right}.{quote(other)}" for one, other in pairs))
+
+
+def _where(conditions: list[Fragment]) -> Fragment:
+    return concat(" where ", join(" and ", conditions)) if conditions else _NOTHING
+
+
+def _positions(plan: ReadPlan) -> Iterator[tuple[Output, int, int]]:
+    """Each output with the position of its first column, from 1, and how many it has."""
+    position = 1
+    for output in plan.outputs:
+        width = len(keys(plan.embed(output.alias).plan)) if isinstance(output, SpreadOutput) else 1
+        yield output, position, width
+        position += width
+
+
+def _group(plan: ReadPlan) -> Fragment:
+    """By position: an expression with a bound value would not be seen to be the same twice."""
+    numbers = [
+        str(number)
+        for output, first, width in _positions(plan)
+        if not isinstance(output, AggregateOutput)
+        for number in range(first, first + width)
+    ]
+    return sql(" group by " + ", ".join(numbers)) if numbers else _NOTHING
+
+
+def window_of(plan: ReadPlan | CallPlan) -> Fragment:
+    """The limit is part of the text, so that the planner knows it; offsets are many and bound."""
+    limit = "" if plan.limit is None else f" limit {plan.limit:d}"
+    if not plan.offset:
+        return sql(limit) if limit else _NOTHING
+    return concat(limit, " offset ", value(str(plan.offset), "bigint"))

@@ -1,0 +1,320 @@
+"""The outermost ASGI app: everything that holds for every request, whatever its route.
+
+In this order: request id and address, the canonical path, own answers (preflight, health, metrics), sizes, rate limits,
+identity, the app under its time limit, and whatever goes wrong in it worded in the dialect of its prefix. Routes find
+the outcome in ``scope["state"]``: ``request_id``, ``client_ip``, ``path``, and ``caller``, which
+``mbaas.http.caller`` reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import time
+from collections.abc import Awaitable, Iterable
+from typing import Protocol
+
+import msgspec
+
+from mbaas.config.settings import LimitSettings, ServerSettings
+from mbaas.core.errors import Forbidden, MbaasError, RateLimited, Timeout, Unavailable
+from mbaas.core.identity import ANON, Identity
+from mbaas.http.access import AccessLog
+from mbaas.http.caller import caller
+from mbaas.http.cors import Cors
+from mbaas.http.errors import Dialect, MethodNotAllowed, default_dialect
+from mbaas.http.exempt import is_exempt
+from mbaas.http.health import Health
+from mbaas.http.limits import LimitedReceive, canonical_path, check_head, declared_length
+from mbaas.http.logs import REQUEST_ID, Log
+from mbaas.http.metrics import Metrics
+from mbaas.http.proxies import UNIX, Proxies
+from mbaas.http.ratelimit import RateLimiter
+from mbaas.http.respond import ASGIApp, Header, Message, Receive, Reply, Scope, Send, send_reply
+
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+CLIENT_GONE = 499  # in logs and metrics only: nobody is there to read a status
+
+_GOOD_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+
+
+class Identify(Protocol):
+    """Who a key and a token stand for. Raises Unauthenticated, TokenInvalid, TokenExpired."""
+
+    def __call__(self, apikey: str | None, bearer: str | None, *, now: float) -> Identity: ...
+
+
+class Surface(msgspec.Struct, frozen=True, kw_only=True):
+    """What is particular to one prefix of two parts. ``None`` takes the configured limit, 0 seconds are no limit.
+
+    app: answers the prefix by itself, past the router, which saves a hot route its dispatch. It sees the whole path.
+    """
+
+    prefix: str
+    app: ASGIApp | None = None
+    dialect: Dialect = default_dialect
+    max_body: int | None = None
+    body_timeout_s: float | None = None
+    request_timeout_s: float | None = None
+
+
+class _Bounds(msgspec.Struct, frozen=True):
+    """A surface with its numbers settled."""
+
+    name: str
+    app: ASGIApp
+    dialect: Dialect
+    max_body: int
+    body_timeout_s: float
+    request_timeout_s: float | None
+
+
+class _Answer:
+    """``send`` of one request: adds the headers that every answer has, and remembers how it went."""
+
+    __slots__ = ("_common", "_send", "complete", "status")
+
+    def __init__(self, send: Send, common: tuple[Header, ...]) -> None:
+        self._send = send
+        self._common = common
+        self.status = 0
+        self.complete = False
+
+    def send(self, message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers: list[Header] = [*message.get("headers", ()), *self._common]
+            if not any(name == b"cache-control" for name, _ in headers):
+                headers.append(_NO_STORE)
+            message["headers"] = headers
+        elif not message.get("more_body"):
+            self.complete = True
+        return self._send(message)
+
+
+_NO_STORE = (b"cache-control", b"no-store")
+_COMMON = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"vary", b"Authorization, apikey, Origin"),
+)
+
+
+class Edge:
+    """Wraps the app. One of it serves one configuration."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        server: ServerSettings,
+        limits: LimitSettings,
+        identify: Identify,
+        health: Health,
+        metrics: Metrics,
+        log: Log,
+        access_log: AccessLog | None = None,
+        surfaces: Iterable[Surface] = (),
+    ) -> None:
+        """access_log: ``None`` logs no requests. Raises ConfigError for origins and proxies that are none."""
+        self._app = app
+        self._identify = identify
+        self._health = health
+        self._metrics = metrics
+        self._log = log
+        self._access_log = access_log
+        self._limits = limits
+        self._cors = Cors(server.cors_origins)
+        self._proxies = Proxies(server.trusted_proxies)
+        self._rates = RateLimiter(limits.rate)
+        self._common: tuple[Header, ...] = _COMMON
+        if (server.public_url or "").startswith("https://"):
+            self._common += ((b"strict-transport-security", b"max-age=31536000"),)
+        self._elsewhere = self._bounds(Surface(prefix="other"))
+        self._surfaces = {surface.prefix: self._bounds(surface) for surface in surfaces}
+        self._own = {"/health/live": self._live, "/health/ready": self._ready, "/metrics": self._scrape}
+
+    @property
+    def rates(self) -> RateLimiter:
+        """For routes that do several operations in one request."""
+        return self._rates
+
+    def _bounds(self, surface: Surface) -> _Bounds:
+        def settled(own: float | None, configured: float) -> float:
+            return configured if own is None else own
+
+        return _Bounds(
+            surface.prefix,
+            surface.app or self._app,
+            surface.dialect,
+            self._limits.max_body if surface.max_body is None else surface.max_body,
+            settled(surface.body_timeout_s, self._limits.body_timeout_s),
+            settled(surface.request_timeout_s, self._limits.request_timeout_s) or None,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if kind == "lifespan":
+            await self._app(scope, receive, send)
+        elif kind == "http":
+            await self._serve(scope, receive, send)
+        else:  # no route of ours is a WebSocket; closing before accepting answers 403
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        head: dict[bytes, bytes] = dict(scope["headers"])
+        state = scope.setdefault("state", {})
+        given = head.get(b"x-request-id")
+        request_id = new_request_id() if given is None or not _GOOD_REQUEST_ID.fullmatch(given) else given.decode()
+        state["request_id"] = request_id
+        state["path"] = scope["path"]  # routers change the scope's own on the way down
+        REQUEST_ID.set(request_id)
+        answer = _Answer(
+            send, (*self._common, *self._cors.headers(head.get(b"origin")), (b"x-request-id", request_id.encode()))
+        )
+        metrics = self._metrics
+        metrics.in_flight += 1
+        bounds = self._elsewhere
+        try:
+            bounds = self._surface(scope["path"])
+            reply = await self._admit(scope, head, bounds)
+            if reply is not None:
+                await send_reply(answer.send, reply)
+            else:
+                if b"content-length" in head or b"transfer-encoding" in head:
+                    declared_length(head, max_body=bounds.max_body)
+                    receive = LimitedReceive(receive, max_body=bounds.max_body, timeout_s=bounds.body_timeout_s)
+                await self._run(scope, receive, answer, bounds)
+        except MbaasError as error:
+            await self._refuse(error, scope, answer, bounds)
+        except asyncio.CancelledError:
+            # The server cancels a request when draining took too long, or when its client is gone and reads nothing.
+            stopped = Unavailable("the server is shutting down", hint="send it again")
+            await self._refuse(stopped, scope, answer, bounds)
+            if not self._health.draining:
+                answer.status = CLIENT_GONE
+        except Exception as error:
+            await self._refuse(_Unexpected(error), scope, answer, bounds)
+        finally:
+            metrics.in_flight -= 1
+            seconds = time.perf_counter() - started
+            method = scope["method"]
+            metrics.requests.add((method if method in METHODS else "other", bounds.name, str(answer.status)), seconds)
+            if self._access_log is not None:
+                self._access_log(scope, answer.status, seconds)
+
+    def _surface(self, path: str) -> _Bounds:
+        """By the first two parts of the path: ``/rest/v1``."""
+        second = path.find("/", path.find("/", 1) + 1)
+        return self._surfaces.get(path if second < 0 else path[:second], self._elsewhere)
+
+    async def _admit(self, scope: Scope, head: dict[bytes, bytes], bounds: _Bounds) -> Reply | None:
+        """Everything before the app. A reply: the app is not asked. Raises what refuses the request."""
+        client = scope.get("client")
+        peer: str = client[0] if client else UNIX
+        state = scope["state"]
+        state["client_ip"] = ip = peer if self._proxies.none else self._proxies.client_ip(peer, scope["headers"])
+        path = state["path"] = canonical_path(scope)
+        method = scope["method"]
+        if method not in METHODS:
+            raise MethodNotAllowed("this method is not served")
+        if method == "OPTIONS" and b"access-control-request-method" in head and b"origin" in head:
+            return self._cors.preflight(head)
+        own = self._own.get(path)
+        if own is not None and path != "/metrics":
+            return await own(scope)
+        check_head(scope, head, max_url=self._limits.max_url)
+        now = time.monotonic()
+        key = text.decode("latin-1") if (text := head.get(b"apikey")) else None
+        bearer = bearer_of(head.get(b"authorization"))
+        self._rates.before_identity(ip, path, key, now)
+        try:
+            identity = self._identify(key, bearer, now=time.time())
+        except MbaasError as error:
+            state["caller"] = ANON if is_exempt(method, path) else error
+        else:
+            state["caller"] = identity
+            self._rates.after_identity(identity, key, now, by_key=bearer is None or bearer == key)
+        return None if own is None else await own(scope)
+
+    async def _run(self, scope: Scope, receive: Receive, answer: _Answer, bounds: _Bounds) -> None:
+        if bounds.request_timeout_s is None:
+            await bounds.app(scope, receive, answer.send)
+            return
+        try:
+            async with asyncio.timeout(bounds.request_timeout_s) as clock:
+                await bounds.app(scope, receive, answer.send)
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            raise Timeout("the request took too long and was cancelled") from None
+
+    async def _refuse(self, error: MbaasError, scope: Scope, answer: _Answer, bounds: _Bounds) -> None:
+        """Words an error in the dialect of its prefix, and logs it when it is ours to mend."""
+        try:
+            reply = bounds.dialect(error, scope)
+        except Exception as broken:
+            error = _Unexpected(broken)
+            reply = default_dialect(error, scope)
+        cause = error.__cause__ or error
+        if reply.status == 500:
+            self._log.error(
+                "request_failed", method=scope["method"], path=scope["state"]["path"], code=error.code, exc_info=cause
+            )
+        elif isinstance(error, RateLimited):
+            self._metrics.count("rate_limited", bounds.name)
+        if not answer.status:
+            await send_reply(answer.send, reply)
+        elif not answer.complete:
+            # Half an answer is out; returning without its end makes the server close the connection, so that the
+            # client cannot take the half for the whole.
+            self._log.warning("answer_cut_short", path=scope["state"]["path"], code=error.code)
+
+    async def _live(self, scope: Scope) -> Reply:
+        return _read_only(scope, self._health.live())
+
+    async def _ready(self, scope: Scope) -> Reply:
+        return _read_only(scope, await self._health.ready())
+
+    async def _scrape(self, scope: Scope) -> Reply:
+        """For the service key only: behind a proxy every caller is local, so an address proves nothing."""
+        if not caller(scope).bypasses_rules:
+            raise Forbidden("metrics are for the service key", hint="send it as apikey or as bearer token")
+        return _read_only(scope, self._metrics.reply())
+
+
+class _Unexpected(MbaasError):
+    """An exception not ours. The caller learns nothing of it; the log gets it as the cause."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__("something failed on the server")
+        self.__cause__ = cause
+
+
+def _read_only(scope: Scope, reply: Reply) -> Reply:
+    if scope["method"] not in ("GET", "HEAD"):
+        raise MethodNotAllowed("this route takes GET")
+    return reply
+
+
+def bearer_of(authorization: bytes | None) -> str | None:
+    """The token of an ``Authorization`` header (RFC 6750), ``None`` for none and for other schemes.
+
+    >>> bearer_of(b"bearer abc"), bearer_of(b"Basic abc")
+    ('abc', None)
+    """
+    if authorization is None:
+        return None
+    scheme, _, token = authorization.partition(b" ")
+    if scheme != b"Bearer" and scheme.lower() != b"bearer":
+        return None
+    return token.strip().decode("latin-1") or None
+
+
+def new_request_id() -> str:
+    """A UUID version 7 (RFC 9562): sorts by time. Its random part only has to differ, not to be secret."""
+    milliseconds, noise = time.time_ns() // 1_000_000, random.getrandbits(74)
+    high, low = 0x7000 | noise >> 62, 0x8000_0000_0000_0000 | noise & 0x3FFF_FFFF_FFFF_FFFF
+    text = f"{milliseconds:012x}{high:04x}{low:016x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

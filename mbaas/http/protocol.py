@@ -1,0 +1,148 @@
+"""HTTP/1.1 on a socket: uvicorn's httptools protocol, and what it leaves open to clients that are slow or odd.
+
+A request line and headers must arrive whole within a time and a size; an answer must be read at some pace; a request
+whose client has gone is cancelled; a target that is not a plain path is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+HEAD_TIMEOUT_S = 10.0  # from connecting, or from the first byte of a further request, to the end of its headers
+MAX_HEAD_BYTES = 131_072  # of a head that is not complete; the edge has exact limits for complete ones
+MAX_UNREAD_BYTES = 16 * 1024 * 1024  # of a body that goes on after its answer, read so that the client sees the answer
+STALL_S = 10.0
+MIN_BYTES_PER_S = 1024  # slower readers of an answer are cut off, counted over STALL_S
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection."""
+
+    head_timeout_s = HEAD_TIMEOUT_S
+    stall_s = STALL_S
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._task: asyncio.Task[None] | None = None
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._stall_timer: asyncio.TimerHandle | None = None
+        self._drained = False  # since the last look at the reader
+        self._in_head = False
+        self._head_bytes = 0
+        self._unread_bytes = 0
+
+    @property
+    def _busy(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        for timer in (self._head_timer, self._stall_timer):
+            if timer is not None:
+                timer.cancel()
+        if self._task is not None and not self._task.done():
+            self._task.cancel("the client went away")
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._reject(431, "Request Header Fields Too Large")
+                return
+        else:
+            self._head_bytes = 0
+        if not self._busy:
+            self._await_head()
+        elif self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = True
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if not self.url.startswith(b"/"):
+            raise ValueError("the target is not a path")  # absolute, authority and asterisk form: answered with 400
+        self._unread_bytes = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if self.cycle.response_complete:
+            self._unread_bytes += len(body)
+            if self._unread_bytes > MAX_UNREAD_BYTES:
+                self.transport.close()
+            return
+        super().on_body(body)
+
+    def send_400_response(self, msg: str) -> None:
+        self._reject(400, "Bad Request")
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._task = self.loop.create_task(cycle.run_asgi(app))
+        self.tasks.add(self._task)
+        self._task.add_done_callback(self.tasks.discard)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._drained = True
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._watch_reader()
+
+    def _await_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(self.head_timeout_s, self._head_timed_out)
+
+    def _head_timed_out(self) -> None:
+        self._head_timer = None
+        if not self._busy:
+            self._reject(408, "Request Timeout")
+
+    def _reject(self, status: int, phrase: str) -> None:
+        """Answers what never became a whole request, and closes; after the answer that is on its way, if one is."""
+        if self._busy and (self.cycle.response_started or not self.cycle.more_body):
+            self.cycle.keep_alive = False
+            self.pipeline.clear()
+            self.flow.pause_reading()
+            return
+        if self.transport.is_closing():
+            return
+        body = b'{"code":"http_invalid","message":"%s","hint":null,"details":null}' % phrase.encode()
+        head = (
+            f"HTTP/1.1 {status} {phrase}\r\ncontent-type: application/json; charset=utf-8\r\n"
+            f"content-length: {len(body)}\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
+
+    def _watch_reader(self) -> None:
+        """Looks now and then whether what is written gets read."""
+        size = self.transport.get_write_buffer_size()
+        if size and self._stall_timer is None:
+            self._drained = False
+            self._stall_timer = self.loop.call_later(self.stall_s, self._check_reader, size)
+
+    def _check_reader(self, before: int) -> None:
+        self._stall_timer = None
+        size = self.transport.get_write_buffer_size()
+        if size and not self._drained and before - size < MIN_BYTES_PER_S * self.stall_s:
+            self.transport.abort()
+        else:
+            self._watch_reader()

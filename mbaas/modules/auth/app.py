@@ -1,0 +1,128 @@
+"""Auth as one ASGI app, mounted at ``/auth/v1`` behind the edge."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import msgspec
+from litestar import Litestar, Request, Response
+from litestar.di import Provide
+from litestar.exceptions import (
+    ClientException,
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+
+from mbaas.adapters.clock import Chance, Clock
+from mbaas.adapters.mail.deliver import Mailer
+from mbaas.adapters.postgres.database import Database
+from mbaas.adapters.secrets import SecretsFile
+from mbaas.config.settings import Config
+from mbaas.core.errors import BodyInvalid, MbaasError, NotFound, QueryError, TooLarge
+from mbaas.core.observe import Observe, ignore
+from mbaas.hooks.dispatch import Hooks
+from mbaas.http.errors import MethodNotAllowed
+from mbaas.http.respond import Receive, Scope, Send
+from mbaas.modules.auth.access import Access, require_access
+from mbaas.modules.auth.admin_routes import ADMIN_ROUTES
+from mbaas.modules.auth.errors import auth_dialect
+from mbaas.modules.auth.routes import ROUTES
+from mbaas.modules.auth.services import Services, build_services
+
+MAX_BODY = 1_000_000  # bytes
+
+
+class AuthApp:
+    """The mounted app and its end."""
+
+    def __init__(self, app: Litestar, services: Services) -> None:
+        self.litestar = app
+        self.services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.litestar(cast(Any, scope), cast(Any, receive), cast(Any, send))
+
+    async def close(self, *, timeout_s: float = 10.0) -> None:
+        """Send the mails that are under way, then stop. Call it before the database is closed."""
+        await self.services.close(timeout_s=timeout_s)
+
+
+def auth_app(
+    *,
+    config: Config,
+    secrets: SecretsFile,
+    database: Database,
+    mailer: Mailer,
+    hooks: Hooks,
+    observe: Observe = ignore,
+    clock: Clock | None = None,
+    chance: Chance | None = None,
+) -> AuthApp:
+    """Auth for one project. It expects paths without the prefix, and the edge's ``scope["state"]``.
+
+    Raises LookupError when a route does not say who may call it.
+    """
+    services = build_services(
+        config=config,
+        secrets=lambda: secrets.current,
+        database=database,
+        mailer=mailer,
+        hooks=hooks,
+        observe=observe,
+        clock=clock or Clock(),
+        chance=chance or Chance(),
+    )
+    app = Litestar(
+        route_handlers=[*ROUTES, *ADMIN_ROUTES],
+        dependencies={"services": Provide(lambda: services, sync_to_thread=False)},
+        guards=[require_access],
+        exception_handlers={Exception: _answer_error},
+        request_max_body_size=MAX_BODY,
+        openapi_config=None,
+        logging_config=None,
+    )
+    for handler in (*ROUTES, *ADMIN_ROUTES):
+        Access(handler.opt["access"])
+    return AuthApp(app, services)
+
+
+def _answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Every failure in the words of this protocol. What is not ours goes on to the edge, which logs it."""
+    known = _ours(error)
+    if known is None:
+        raise error
+    reply = auth_dialect(known, cast(Scope, request.scope))
+    headers = {name.decode(): value.decode() for name, value in reply.headers}
+    if isinstance(error, HTTPException) and error.headers:
+        headers = {**error.headers, **headers}
+    return Response(reply.body, status_code=reply.status, headers=headers, media_type=reply.content_type.decode())
+
+
+def _ours(error: Exception) -> MbaasError | None:
+    """The framework's words for a bad request in ours; ``None``: a fault."""
+    if isinstance(error, MbaasError):
+        return error
+    if isinstance(error, NotFoundException):
+        return NotFound("there is no such route")
+    if isinstance(error, MethodNotAllowedException):
+        return MethodNotAllowed("this route does not take that method")
+    if isinstance(error, RequestEntityTooLarge):
+        return TooLarge(f"a body has at most {MAX_BODY} bytes here")
+    if isinstance(error, msgspec.MsgspecError | RecursionError):
+        return BodyInvalid("Could not parse request body as JSON")
+    if isinstance(error, ValidationException):
+        return QueryError(_first_reason(error))
+    if isinstance(error, ClientException) and error.status_code == 400:  # raised from a SerializationException
+        return BodyInvalid("Could not parse request body as JSON")
+    return None
+
+
+def _first_reason(error: ValidationException) -> str:
+    """Which field was wrong and how, in the framework's words, which name types and nothing of ours."""
+    reasons = [item for item in error.extra or () if isinstance(item, dict)]
+    if not reasons:
+        return "a parameter of the request cannot be used"
+    return f"{reasons[0].get('key', 'the body')}: {reasons[0].get('message', 'cannot be used')}"

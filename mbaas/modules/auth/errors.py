@@ -1,0 +1,312 @@
+"""What auth refuses, and how this protocol words it: the one table from our classes to GoTrue's codes and statuses.
+
+With the request header ``X-Supabase-Api-Version`` the body is ``{"code", "message"}`` and the header comes back;
+without it, it is ``{"code": <status>, "error_code", "msg"}``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+
+from mbaas.core.errors import (
+    BodyInvalid,
+    Conflict,
+    DatabaseError,
+    MbaasError,
+    QueryError,
+    RateLimited,
+    Timeout,
+    TokenExpired,
+    TokenInvalid,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
+from mbaas.http.errors import BodyTooSlow, status_of
+from mbaas.http.respond import Header, Reply, Scope
+
+API_VERSION = "2024-01-01"
+
+
+class AuthError(MbaasError):
+    """Base of what auth refuses. text: the words when there is nothing more exact to say."""
+
+    text: ClassVar[str] = ""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.text)
+
+
+class ValidationFailed(AuthError):
+    code = "validation_failed"
+
+
+class UnknownUserId(ValidationFailed):
+    """A path names a user by something that is no UUID."""
+
+    text = "user_id must be an UUID"
+
+
+class PasswordWithoutAddress(ValidationFailed):
+    text = "Updating password of an anonymous user without an email or phone is not allowed"
+
+
+class InvalidCredentials(AuthError):
+    code = "invalid_credentials"
+    text = "Invalid login credentials"
+
+
+class EmailNotConfirmed(AuthError):
+    code = "email_not_confirmed"
+    text = "Email not confirmed"
+
+
+class UserBanned(AuthError):
+    code = "user_banned"
+    text = "User is banned"
+
+
+class UserBannedSince(UserBanned):
+    """The same, of somebody who holds a link, a code or an access token."""
+
+
+class NoAuthorization(AuthError):
+    code = "no_authorization"
+    text = "This endpoint requires a valid Bearer token"
+
+
+class NotAdmin(AuthError):
+    code = "not_admin"
+    text = "User not allowed"
+
+
+class BadJwt(AuthError):
+    code = "bad_jwt"
+    text = "invalid claim: missing sub claim"
+
+
+class SessionNotFound(AuthError):
+    code = "session_not_found"
+    text = "Session from session_id claim in JWT does not exist"
+
+
+class UserGone(AuthError):
+    """The token is good, its user is not there any more."""
+
+    code = "user_not_found"
+    text = "User from sub claim in JWT does not exist"
+
+
+class UserNotFound(AuthError):
+    code = "user_not_found"
+    text = "User not found"
+
+
+class UserAlreadyExists(AuthError):
+    code = "user_already_exists"
+    text = "User already registered"
+
+
+class EmailExists(AuthError):
+    code = "email_exists"
+    text = "A user with this email address has already been registered"
+
+
+class PhoneExists(AuthError):
+    code = "phone_exists"
+    text = "A user with this phone number has already been registered"
+
+
+class SignupDisabled(AuthError):
+    code = "signup_disabled"
+    text = "Signups not allowed for this instance"
+
+
+class OtpDisabled(AuthError):
+    code = "otp_disabled"
+    text = "Signups not allowed for otp"
+
+
+class AnonymousDisabled(AuthError):
+    code = "anonymous_provider_disabled"
+    text = "Anonymous sign-ins are disabled"
+
+
+class PhoneDisabled(AuthError):
+    code = "phone_provider_disabled"
+    text = "Phone sign-ins are disabled: no SMS provider is configured"
+
+
+class SamePassword(AuthError):
+    code = "same_password"
+    text = "New password should be different from the old password."
+
+
+class CurrentPasswordInvalid(AuthError):
+    code = "current_password_invalid"
+    text = "The current password is not right"
+
+
+class OtpExpired(AuthError):
+    code = "otp_expired"
+    text = "Token has expired or is invalid"
+
+
+class LinkExpired(OtpExpired):
+    text = "Email link is invalid or has expired"
+
+
+class RefreshTokenNotFound(AuthError):
+    code = "refresh_token_not_found"
+    text = "Invalid Refresh Token: Refresh Token Not Found"
+
+
+class RefreshTokenUsed(AuthError):
+    code = "refresh_token_already_used"
+    text = "Invalid Refresh Token: Already Used"
+
+
+class SessionExpired(AuthError):
+    code = "session_expired"
+    text = "Invalid Refresh Token: Session Expired"
+
+
+class FlowStateNotFound(AuthError):
+    code = "flow_state_not_found"
+    text = "invalid flow state, no valid flow state found"
+
+
+class FlowStateExpired(AuthError):
+    code = "flow_state_expired"
+    text = "invalid flow state, flow state has expired"
+
+
+class BadCodeVerifier(AuthError):
+    code = "bad_code_verifier"
+    text = "code challenge does not match previously saved code verifier"
+
+
+class WeakPassword(AuthError):
+    """reasons: ``length``, ``characters``, ``pwned``."""
+
+    code = "weak_password"
+
+    def __init__(self, message: str, reasons: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.reasons = reasons
+
+
+class MailPaused(RateLimited):
+    """An address was written to a moment ago."""
+
+    code = "over_email_send_rate_limit"
+
+
+STATUS: dict[type[AuthError], int] = {
+    ValidationFailed: 400,
+    UnknownUserId: 404,
+    PasswordWithoutAddress: 422,
+    InvalidCredentials: 400,
+    EmailNotConfirmed: 400,
+    UserBanned: 400,
+    UserBannedSince: 403,
+    NoAuthorization: 401,
+    NotAdmin: 403,
+    BadJwt: 403,
+    SessionNotFound: 403,
+    UserGone: 403,
+    UserNotFound: 404,
+    UserAlreadyExists: 422,
+    EmailExists: 422,
+    PhoneExists: 422,
+    SignupDisabled: 422,
+    OtpDisabled: 422,
+    AnonymousDisabled: 422,
+    PhoneDisabled: 422,
+    SamePassword: 422,
+    CurrentPasswordInvalid: 400,
+    OtpExpired: 403,
+    RefreshTokenNotFound: 400,
+    RefreshTokenUsed: 400,
+    SessionExpired: 400,
+    FlowStateNotFound: 404,
+    FlowStateExpired: 422,
+    BadCodeVerifier: 400,
+    WeakPassword: 422,
+}
+"""Of auth's own errors, whose codes are GoTrue's already. A class without a line takes its parent's."""
+
+CODES: dict[type[MbaasError], tuple[int, str]] = {
+    BodyInvalid: (400, "bad_json"),
+    QueryError: (400, "validation_failed"),
+    Unauthenticated: (401, "no_authorization"),
+    TokenInvalid: (403, "bad_jwt"),
+    TokenExpired: (403, "bad_jwt"),
+    Conflict: (409, "conflict"),
+    TooLarge: (413, "request_entity_too_large"),
+    MailPaused: (429, "over_email_send_rate_limit"),
+    RateLimited: (429, "over_request_rate_limit"),
+    BodyTooSlow: (408, "request_timeout"),
+    Timeout: (504, "request_timeout"),
+    Unavailable: (503, "unexpected_failure"),
+}
+"""Of errors the whole server shares. What is in neither table keeps its own code, with the status it has everywhere."""
+
+_STATES = {
+    "22": (400, "validation_failed", "A value cannot be stored: a NUL character, or out of range"),
+    "23503": (409, "conflict", "Other records depend on this user"),
+}
+"""Of PostgreSQL's errors, by the beginning of their SQLSTATE. Its own words stay in the log."""
+
+_FAILED = "Something went wrong on our side"
+
+
+def auth_dialect(error: MbaasError, scope: Scope) -> Reply:
+    """Any of our errors as this protocol says it. Of a 500 the caller learns nothing but that it was one."""
+    status, code = _outcome(error)
+    message = _message(error, status)
+    version = _header(scope, b"x-supabase-api-version")
+    headers: list[Header] = [(b"x-sb-error-code", code.encode())]
+    body: dict[str, Any]
+    if version is not None and version >= API_VERSION:
+        headers.append((b"x-supabase-api-version", API_VERSION.encode()))
+        body = {"code": code, "message": message}
+    else:
+        body = {"code": status, "error_code": code, "msg": message}
+        if isinstance(error, Unauthenticated):
+            body["message"] = message  # what every prefix says of a missing key
+    if isinstance(error, WeakPassword):
+        body["weak_password"] = {"message": message, "reasons": error.reasons}
+    if isinstance(error, RateLimited | Unavailable):
+        headers.append((b"retry-after", b"%d" % error.retry_after_s))
+    return Reply(status, msgspec.json.encode(body), tuple(headers))
+
+
+def wire_code(error: MbaasError) -> str:
+    """The code alone, for a redirect that carries it."""
+    return _outcome(error)[1]
+
+
+def _outcome(error: MbaasError) -> tuple[int, str]:
+    if isinstance(error, DatabaseError):
+        known = next((state for state in _STATES if error.sqlstate.startswith(state)), None)
+        return _STATES[known][:2] if known else (500, "unexpected_failure")
+    for kind in type(error).__mro__:
+        if issubclass(kind, AuthError) and kind in STATUS:
+            return STATUS[kind], error.code
+        if kind in CODES:
+            return CODES[kind]
+    status = status_of(error)
+    return status, "unexpected_failure" if status >= 500 else error.code
+
+
+def _message(error: MbaasError, status: int) -> str:
+    if isinstance(error, DatabaseError):
+        return next((state[2] for start, state in _STATES.items() if error.sqlstate.startswith(start)), _FAILED)
+    return _FAILED if status == 500 else error.message
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    return next((value.decode("latin-1") for key, value in scope.get("headers", ()) if key == name), None)

@@ -1,0 +1,82 @@
+"""Users and sessions as clients see them (``auth.user_object`` builds the first in SQL)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from mbaas.hooks import events
+
+
+class UserIdentity(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One way in. id: what the provider calls the user. identity_id: what we call the pair."""
+
+    identity_id: str
+    id: str
+    user_id: str
+    identity_data: dict[str, Any]
+    provider: str
+    last_sign_in_at: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+    email: str | None = None
+
+
+class User(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A user, without anything secret. What has a default is left out until it is set."""
+
+    id: str
+    aud: str
+    role: str
+    email: str
+    email_confirmed_at: datetime | None = None
+    phone: str
+    phone_confirmed_at: datetime | None = None
+    confirmed_at: datetime | None = None
+    confirmation_sent_at: datetime | None = None
+    recovery_sent_at: datetime | None = None
+    email_change_sent_at: datetime | None = None
+    new_email: str | None = None
+    invited_at: datetime | None = None
+    last_sign_in_at: datetime | None = None
+    app_metadata: dict[str, Any]
+    user_metadata: dict[str, Any]
+    identities: list[UserIdentity]
+    created_at: datetime
+    updated_at: datetime
+    banned_until: datetime | None = None
+    deleted_at: datetime | None = None
+    is_anonymous: bool
+
+    def is_banned(self, now: datetime) -> bool:
+        return self.banned_until is not None and self.banned_until > now
+
+
+class Session(msgspec.Struct, kw_only=True):
+    """What a client keeps. expires_in: seconds; expires_at: unix seconds."""
+
+    access_token: str
+    token_type: str = "bearer"  # noqa: S105 - RFC 6750
+    expires_in: int
+    expires_at: int
+    refresh_token: str
+    user: User
+
+
+def parse_user(text: str) -> User:
+    """From the JSON that ``auth.user_object`` gives."""
+    return msgspec.json.decode(text, type=User)
+
+
+def told(user: User) -> events.User:
+    """What hooks learn of a user."""
+    return events.User(
+        id=user.id,
+        email=user.email or None,
+        phone=user.phone or None,
+        app_metadata=user.app_metadata,
+        user_metadata=user.user_metadata,
+        is_anonymous=user.is_anonymous,
+    )

@@ -1,0 +1,32 @@
+"""The settings of auth that flows decide by."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mbaas.config.settings import AuthSettings
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """autoconfirm: an address needs no proof. frequency_s: the pause between two mails to one address."""
+
+    autoconfirm: bool
+    disable_signup: bool
+    anonymous: bool
+    frequency_s: int
+
+
+def policy_of(settings: AuthSettings) -> Policy:
+    return Policy(
+        autoconfirm=settings.autoconfirm,
+        disable_signup=settings.disable_signup,
+        anonymous=settings.anonymous,
+        frequency_s=settings.max_frequency_s,
+    )
+
+
+# Providers whose switches clients look for in /settings; which are on is for sign-in with providers to say.
+PROVIDERS = (
+    "apple azure bitbucket discord facebook figma fly github gitlab google kakao keycloak linkedin linkedin_oidc "
+    "notion slack slack_oidc snapchat spotify twitch twitter x workos zoom"
+).split()

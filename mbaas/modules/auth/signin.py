@@ -1,0 +1,63 @@
+"""Sign-in with a password, and with a code that a link left with the app."""
+
+from __future__ import annotations
+
+from mbaas.adapters.clock import Clock
+from mbaas.adapters.postgres.database import Database
+from mbaas.modules.auth.accounts import Accounts, update_user
+from mbaas.modules.auth.addresses import parse_email
+from mbaas.modules.auth.asked import Asked
+from mbaas.modules.auth.errors import EmailNotConfirmed, InvalidCredentials, UserBanned, ValidationFailed
+from mbaas.modules.auth.objects import Session
+from mbaas.modules.auth.password import Passwords
+from mbaas.modules.auth.pkce import redeem_code
+from mbaas.modules.auth.sessions import Sessions
+from mbaas.modules.auth.tables import Users
+
+
+class SignIn:
+    def __init__(
+        self, *, database: Database, accounts: Accounts, passwords: Passwords, sessions: Sessions, clock: Clock
+    ) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._passwords = passwords
+        self._sessions = sessions
+        self._clock = clock
+
+    async def with_password(self, email: str, password: str, *, asked: Asked) -> Session:
+        """A session. Who is unknown, has no password or gives a wrong one learns the same after the same time.
+
+        Raises InvalidCredentials, EmailNotConfirmed, UserBanned (the last two only with the right password).
+        """
+        try:
+            address = parse_email(email)
+        except ValidationFailed:
+            address = ""
+        found = await self._accounts.find(address)
+        user, stored = found if found is not None else (None, None)
+        verdict = await self._passwords.verify(stored, password)
+        if user is None or not verdict.right:
+            raise InvalidCredentials
+        now = self._clock.now()
+        if user.is_banned(now):
+            raise UserBanned
+        if user.email_confirmed_at is None:
+            raise EmailNotConfirmed
+        renewed = await self._passwords.rehash(password) if verdict.stale else None
+        async with self._database.transaction() as transaction:
+            if renewed is not None:
+                await update_user(transaction, user.id, {Users.encrypted_password: renewed}, now=now)
+            opened = await self._sessions.open(transaction, user.id, method="password", asked=asked)
+        await self._sessions.announce(opened)
+        return opened.session
+
+    async def with_code(self, code: str, verifier: str, *, asked: Asked) -> Session:
+        """The session behind a code. Raises FlowStateNotFound, FlowStateExpired, BadCodeVerifier, ValidationFailed."""
+        if not code or not verifier:
+            raise ValidationFailed("invalid request: both auth code and code verifier should be non-empty")
+        user_id, method = await redeem_code(self._database, code, verifier, now=self._clock.now())
+        async with self._database.transaction() as transaction:
+            opened = await self._sessions.open(transaction, user_id, method=method, asked=asked)
+        await self._sessions.announce(opened)
+        return opened.session

@@ -1,0 +1,111 @@
+"""The tables of schema ``auth``, as Piccolo builds statements over them. They are made by ``0002_auth.sql``.
+
+Generated columns (``confirmed_at``, an identity's ``email``) are left out: nobody writes them.
+"""
+
+from __future__ import annotations
+
+from piccolo.columns import JSONB, UUID, Array, BigInt, Boolean, SmallInt, Text, Timestamptz
+from piccolo.columns.base import Column
+from piccolo.table import Table
+
+from mbaas.adapters.postgres.piccolo import POSTGRES
+
+
+class Inet(Column):
+    """An IPv4 or IPv6 address."""
+
+    value_type = str
+
+
+class Users(Table, tablename="users", schema="auth", db=POSTGRES):
+    id = UUID(primary_key=True, default=None)
+    aud = Text()
+    role = Text()
+    email = Text(null=True)
+    encrypted_password = Text(null=True)
+    email_confirmed_at = Timestamptz(null=True)
+    invited_at = Timestamptz(null=True)
+    confirmation_sent_at = Timestamptz(null=True)
+    recovery_sent_at = Timestamptz(null=True)
+    email_change = Text(null=True)
+    email_change_sent_at = Timestamptz(null=True)
+    email_change_confirm_status = SmallInt()
+    phone = Text(null=True)
+    phone_confirmed_at = Timestamptz(null=True)
+    last_sign_in_at = Timestamptz(null=True)
+    raw_app_meta_data = JSONB()
+    raw_user_meta_data = JSONB()
+    is_sso_user = Boolean()
+    is_anonymous = Boolean()
+    banned_until = Timestamptz(null=True)
+    created_at = Timestamptz()
+    updated_at = Timestamptz()
+    deleted_at = Timestamptz(null=True)
+
+
+class Identities(Table, tablename="identities", schema="auth", db=POSTGRES):
+    id = UUID(primary_key=True, default=None)
+    provider_id = Text()
+    user_id = UUID()
+    identity_data = JSONB()
+    provider = Text()
+    last_sign_in_at = Timestamptz(null=True)
+    created_at = Timestamptz()
+    updated_at = Timestamptz()
+
+
+class Sessions(Table, tablename="sessions", schema="auth", db=POSTGRES):
+    id = UUID(primary_key=True, default=None)
+    user_id = UUID()
+    aal = Text()
+    amr = JSONB()
+    refresh_counter = BigInt()
+    rotated_at = Array(base_column=Timestamptz())
+    not_after = Timestamptz(null=True)
+    user_agent = Text(null=True)
+    ip = Inet(null=True)
+    created_at = Timestamptz()
+    updated_at = Timestamptz()
+    refreshed_at = Timestamptz(null=True)
+
+
+class OneTimeTokens(Table, tablename="one_time_tokens", schema="auth", db=POSTGRES):
+    id = UUID(primary_key=True, default=None)
+    user_id = UUID()
+    kind = Text()
+    relates_to = Text()
+    link_hash = Text()
+    code_hash = Text()
+    attempts = SmallInt()
+    code_challenge = Text(null=True)
+    code_challenge_method = Text(null=True)
+    created_at = Timestamptz()
+    code_expires_at = Timestamptz()
+    expires_at = Timestamptz()
+
+
+class FlowState(Table, tablename="flow_state", schema="auth", db=POSTGRES):
+    id = UUID(primary_key=True, default=None)
+    user_id = UUID()
+    code_hash = Text()
+    code_challenge = Text()
+    code_challenge_method = Text()
+    authentication_method = Text()
+    created_at = Timestamptz()
+    expires_at = Timestamptz()
+
+
+class MailPauses(Table, tablename="mail_pauses", schema="auth", db=POSTGRES):
+    key = Text(primary_key=True)
+    sent_at = Timestamptz()
+
+
+class AuditLogEntries(Table, tablename="audit_log_entries", schema="auth", db=POSTGRES):
+    id = UUID(primary_key=True, default=None)
+    created_at = Timestamptz()
+    ip_address = Text()
+    payload = JSONB()
+
+
+TABLES = (Users, Identities, Sessions, OneTimeTokens, FlowState, MailPauses, AuditLogEntries)

@@ -1,0 +1,127 @@
+"""Reads, writes and calls of collections: orders the stages, owns the transactions.
+
+A collection without hooks takes one statement, whose body nobody here looks into. Hooks are the only reason to build a
+record in Python: those writes are in ``hooked.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mbaas.adapters.postgres.database import Database
+from mbaas.core.errors import DatabaseError, MbaasError
+from mbaas.core.identity import Identity
+from mbaas.core.plan.authorize import AuthorizedWrite, Grants, authorize
+from mbaas.core.plan.calls import resolve_call
+from mbaas.core.plan.names import Names
+from mbaas.core.plan.resolve import Resolver, resolve_list
+from mbaas.core.plan.writes import resolve_delete, resolve_insert, resolve_update
+from mbaas.core.query.errors import MaxAffectedExceeded, NotSingular
+from mbaas.core.query.types import CallQuery, DeleteQuery, InsertQuery, ReadQuery, UpdateQuery
+from mbaas.core.rules.ruleset import RuleSet
+from mbaas.core.sql.call import needs_owner, render_call
+from mbaas.core.sql.read import render_given, render_list
+from mbaas.core.sql.rows import keys
+from mbaas.core.sql.write import render_write
+from mbaas.hooks.dispatch import Hooks
+from mbaas.modules.records.hooked import HookedWrites
+from mbaas.modules.records.results import Called, Page, Written, page_of, written_of
+
+
+class Records:
+    """Everything ``/rest/v1`` does, without HTTP."""
+
+    def __init__(
+        self,
+        database: Database,
+        rules: Callable[[], RuleSet],
+        hooks: Hooks,
+        *,
+        max_rows: int | None = 1000,
+        grants: Grants = Grants(),  # noqa: B008 - frozen
+    ) -> None:
+        """rules: the snapshot that holds now; asked once a request. max_rows: the longest list at any level."""
+        self._database = database
+        self._rules = rules
+        self._hooked = HookedWrites(database, hooks)
+        self._max_rows = max_rows
+        self._grants = grants
+        self._snapshot: tuple[RuleSet, Names] | None = None
+
+    def snapshot(self) -> tuple[RuleSet, Names]:
+        """The rules that hold now, with the names made for them."""
+        rules = self._rules()
+        if self._snapshot is None or self._snapshot[0] is not rules:
+            self._snapshot = (rules, Names(rules.catalog))
+        return self._snapshot
+
+    async def read(self, query: ReadQuery, identity: Identity, *, body: bool = True) -> Page:
+        """A page of records. Raises NotSingular when one object was asked for and there is not exactly one."""
+        rules, resolver = self._begin(identity)
+        plan = resolve_list(query, resolver)
+        statement = render_list(authorize(plan, identity, rules, self._grants), body=body)
+        page = page_of(await self._database.fetch_row(statement, role=identity.role), plan.rows)
+        if plan.answer.singular and page.rows != 1:
+            raise NotSingular(page.rows)
+        return page
+
+    async def insert(self, query: InsertQuery, identity: Identity) -> Written:
+        rules, resolver = self._begin(identity)
+        return await self._write(authorize(resolve_insert(query, resolver), identity, rules, self._grants))
+
+    async def update(self, query: UpdateQuery, identity: Identity) -> Written:
+        """A body without fields touches nothing."""
+        rules, resolver = self._begin(identity)
+        plan = resolve_update(query, resolver)
+        if query.columns:
+            return await self._write(authorize(plan, identity, rules, self._grants))
+        if plan.answer.singular:
+            raise NotSingular(0)
+        rows = plan.answer.rows
+        return Written(0, page=None if rows is None else Page("[]", 0, keys=keys(rows)))
+
+    async def delete(self, query: DeleteQuery, identity: Identity) -> Written:
+        rules, resolver = self._begin(identity)
+        return await self._write(authorize(resolve_delete(query, resolver), identity, rules, self._grants))
+
+    async def call(self, query: CallQuery, identity: Identity) -> Called:
+        """Runs as the caller, in a transaction that is read-only unless the function may write."""
+        rules, resolver = self._begin(identity)
+        plan = resolve_call(query, resolver)
+        answer = plan.answer
+        authorized = authorize(plan, identity, rules, self._grants)
+        async with self._database.transaction(caller=identity, read_only=plan.read_only) as transaction:
+            row = await transaction.fetch_row(render_call(authorized))
+            if authorized.rows is not None and needs_owner(authorized):
+                await transaction.execute("reset role")
+                payload = (row and row[0]) or "[]"
+                row = await transaction.fetch_row(render_given(identity, authorized.rows, answer, payload))
+            page = page_of(row, answer.rows)
+            if answer.singular and page.rows != 1:
+                raise NotSingular(page.rows)
+            if answer.max_affected is not None and page.rows > answer.max_affected:
+                raise MaxAffectedExceeded(page.rows)
+        return Called(plan.function, page)
+
+    def _begin(self, identity: Identity) -> tuple[RuleSet, Resolver]:
+        rules, names = self.snapshot()
+        return rules, Resolver(names, privileged=identity.bypasses_rules, max_rows=self._max_rows)
+
+    async def _write(self, authorized: AuthorizedWrite) -> Written:
+        plan = authorized.plan
+        try:
+            if self._hooked.concerns(plan):
+                return await self._hooked.write(authorized)
+            row = await self._database.fetch_row(render_write(authorized), role=authorized.identity.role)
+        except DatabaseError as error:
+            raise _in_our_words(error) from error
+        return written_of(row, plan.answer.rows)
+
+
+def _in_our_words(error: DatabaseError) -> MbaasError:
+    """What a write's own guards raised (``mbaas.halt``); anything else as it is."""
+    if error.sqlstate == "MB001":
+        return NotSingular(int(error.message))
+    if error.sqlstate == "MB002":
+        return MaxAffectedExceeded(int(error.message))
+    return error

@@ -1,0 +1,152 @@
+"""The synchronous client: drives the flows of ``_flow`` with httpx."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from mbaas_sdk import _flow
+from mbaas_sdk.errors import Unavailable
+from mbaas_sdk.types import Page, Record, Session, User
+
+T = TypeVar("T")
+
+
+class Client:
+    """A server, seen with one key. Safe to share between requests, not between threads.
+
+    transport: an httpx transport, for tests. timeout_s: of one request.
+    """
+
+    def __init__(
+        self, url: str, key: str, *, timeout_s: float = 10.0, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self._http = httpx.Client(base_url=url, timeout=timeout_s, transport=transport)
+        self._state = _flow.State(key, time.time)
+        self.auth = Auth(self)
+
+    def collection(self, name: str) -> Query:
+        """The records of one collection, to be narrowed, read and written."""
+        return Query(self, _flow.Query(collection=name))
+
+    def call(self, function: str, /, **arguments: Any) -> Any:
+        """What a SQL function of the server gives."""
+        return self._drive(_flow.call(self._state, function, arguments))
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _drive(self, flow: _flow.Flow[T]) -> T:
+        try:
+            request = next(flow)
+            while True:
+                request = flow.send(self._send(request))
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+    def _send(self, request: _flow.Request) -> _flow.Answer:
+        try:
+            answer = self._http.request(
+                request.method,
+                request.path,
+                params=list(request.params),
+                headers=request.headers,
+                content=request.json,
+            )
+        except httpx.TransportError as error:
+            raise Unavailable(f"no answer: {error}") from error
+        return _flow.Answer(answer.status_code, answer.headers, answer.content)
+
+
+class Auth:
+    """Signing up, in and out. The session is kept in the client and refreshed when it is about to end."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @property
+    def session(self) -> Session | None:
+        return self._client._state.session
+
+    def sign_up(self, *, email: str, password: str, data: Record | None = None) -> Session | User:
+        """A session, or the user alone while the address waits for confirmation."""
+        return self._client._drive(_flow.sign_up(self._client._state, email, password, data))
+
+    def sign_in(self, *, email: str, password: str) -> Session:
+        return self._client._drive(_flow.sign_in(self._client._state, email, password))
+
+    def refresh(self) -> Session:
+        return self._client._drive(_flow.refresh(self._client._state))
+
+    def sign_out(self, *, scope: str = "local") -> None:
+        """scope: ``local`` this session, ``others`` all but this, ``global`` all."""
+        self._client._drive(_flow.sign_out(self._client._state, scope))
+
+    def user(self) -> User:
+        return self._client._drive(_flow.get_user(self._client._state))
+
+    def create_user(self, **fields: Any) -> User:
+        """With the service key: a new user. fields: email, password, email_confirm, user_metadata, app_metadata ..."""
+        return self._client._drive(_flow.create_user(self._client._state, fields))
+
+
+class Query:
+    """Some records of one collection. Every narrowing gives a new query; nothing is sent before the last call."""
+
+    def __init__(self, client: Client, query: _flow.Query) -> None:
+        self._client = client
+        self._query = query
+
+    def where(self, field: str, operator: str, value: Any) -> Query:
+        """operator: the wire's word: eq, neq, gt, gte, lt, lte, like, ilike, is, in, cs, cd, ov ... or ``not.`` one."""
+        return Query(self._client, self._query.with_param(field, _flow.literal(operator, value)))
+
+    def select(self, *items: str) -> Query:
+        """Fields, renamings, casts and embedded collections: ``select("title", "author:profiles(username)")``."""
+        return Query(self._client, self._query.with_param("select", ",".join(items)))
+
+    def order(self, *terms: str) -> Query:
+        """``order("published", "created_at.desc")``."""
+        return Query(self._client, self._query.with_param("order", ",".join(terms)))
+
+    def limit(self, count: int, *, offset: int = 0) -> Query:
+        query = self._query.with_param("limit", str(count))
+        return Query(self._client, query.with_param("offset", str(offset)) if offset else query)
+
+    def fetch(self, *, count: bool = False) -> Page:
+        """The records. count: ask for the number of all that match as well."""
+        return self._client._drive(_flow.fetch(self._client._state, self._query, count=count))
+
+    def first(self) -> Record | None:
+        """The first record, ``None`` when there is none."""
+        records = self.limit(1).fetch().records
+        return records[0] if records else None
+
+    def insert(self, *records: Record) -> list[Record]:
+        return self._write("POST", list(records))
+
+    def upsert(self, *records: Record, on: str | None = None) -> list[Record]:
+        """on: the columns that tell a record, comma separated; the primary key when left out."""
+        query = self._query if on is None else self._query.with_param("on_conflict", on)
+        prefer = ("resolution=merge-duplicates",)
+        return self._client._drive(_flow.write(self._client._state, "POST", query, list(records), prefer))
+
+    def update(self, **changes: Any) -> list[Record]:
+        """The changed records. Raises ValueError when nothing says which ones."""
+        return self._write("PATCH", changes)
+
+    def delete(self) -> list[Record]:
+        """The deleted records. Raises ValueError when nothing says which ones."""
+        return self._write("DELETE", None)
+
+    def _write(self, method: str, body: Any) -> list[Record]:
+        return self._client._drive(_flow.write(self._client._state, method, self._query, body))

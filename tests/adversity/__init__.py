@@ -1,0 +1,1 @@
+"""What happens when things break: connections cut, processes killed, everything busy."""

@@ -1,0 +1,89 @@
+"""A TCP proxy on loopback that can be cut, stalled, closed and made slow, in front of a unix socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from types import TracebackType
+
+
+class FaultProxy:
+    """``async with FaultProxy(socket_path) as proxy``: listens on ``proxy.port``, passes on what comes.
+
+    latency_s: added to each chunk, in both directions.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self._server: asyncio.Server | None = None
+        self._pipes: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self.latency_s = 0.0
+        self.port = 0
+
+    async def __aenter__(self) -> FaultProxy:
+        await self.listen()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+        self.cut()
+        if self._pipes:
+            await asyncio.wait(self._pipes)
+
+    async def listen(self) -> None:
+        """Accept connections, on the same port as before."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Refuse new connections. Those that stand are left alone."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def cut(self) -> None:
+        """Reset every connection that stands."""
+        for writer in self._writers:
+            writer.transport.abort()
+        for pipe in self._pipes:
+            pipe.cancel()
+
+    def stall(self) -> None:
+        """Hold back every byte, and say nothing."""
+        self._flowing.clear()
+
+    def flow(self) -> None:
+        self._flowing.set()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            far_reader, far_writer = await asyncio.open_unix_connection(str(self._target))
+        except OSError:
+            writer.transport.abort()
+            return
+        for source, sink in ((reader, far_writer), (far_reader, writer)):
+            self._writers.add(sink)
+            pipe = asyncio.create_task(self._pump(source, sink))
+            self._pipes.add(pipe)
+            pipe.add_done_callback(self._pipes.discard)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while chunk := await source.read(65_536):
+                await asyncio.sleep(self.latency_s)
+                await self._flowing.wait()
+                sink.write(chunk)
+                await sink.drain()
+        except (ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            self._writers.discard(sink)
+            sink.close()
+            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+                await sink.wait_closed()

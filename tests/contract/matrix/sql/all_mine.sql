@@ -1,0 +1,5 @@
+create function public.all_mine() returns table (id uuid, title text)
+    language sql stable
+    begin atomic
+        select mine.id, mine.title from public.mine;
+    end;

@@ -1,0 +1,3 @@
+create function public.add(a integer, b integer) returns integer
+    language sql immutable
+    return a + b;

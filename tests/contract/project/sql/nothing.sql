@@ -1,0 +1,5 @@
+create function public.nothing() returns void
+    language sql
+    begin atomic
+        select;
+    end;

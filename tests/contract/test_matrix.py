@@ -1,0 +1,359 @@
+"""Actor x operation x path, made from the schema, against an oracle that knows nothing of rules, SQL or this server.
+
+The oracle below is plain Python about who may do what in each collection. The matrix asks the running server by every
+path that reaches a row and compares; after each write it looks at the table with the service key.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from joserfc import jwt
+from joserfc.jwk import OctKey
+
+from mbaas.adapters.secrets import load_or_create
+from mbaas.config.load import load
+from tests.contract.conftest import Server, start_server, stop_server
+
+HERE = Path(__file__).parent
+CATALOG = load(HERE / "matrix" / "mbaas.toml", {}).catalog
+COLLECTIONS = sorted(name for name, made in CATALOG.collections.items() if made.field("sealed"))
+ACTORS = ["anon", "owner", "other", "service", "expired"]
+Row = dict[str, Any]
+
+
+@dataclass
+class Scene:
+    """One server with two users, a hub that only the owner is a member of, and three rows in every collection."""
+
+    server: Server
+    tokens: dict[str, str]
+    people: dict[str, str]
+    hubs: dict[str, str]
+    rows: dict[str, dict[str, Row]] = field(default_factory=dict)
+
+    def client(self, actor: str) -> httpx.Client:
+        headers = self.server.headers(key=self.server.service_key)
+        if actor != "service":
+            headers = self.server.headers(self.tokens.get(actor))
+        return httpx.Client(base_url=self.server.url + "/rest/v1", headers=headers)
+
+
+# --- the oracle ------------------------------------------------------------------------------------------------------
+
+
+class Oracle:
+    """Who may do what, said once more, independently."""
+
+    def __init__(self, scene: Scene, actor: str) -> None:
+        self.scene, self.actor = scene, actor
+        self.me = scene.people.get(actor)
+
+    def member(self, row: Row) -> bool:
+        return self.actor == "owner" and row["hub"] == self.scene.hubs["open"]
+
+    def select(self, collection: str, row: Row) -> bool:
+        if self.actor == "service":
+            return True
+        mine = self.me is not None and row["author"] == self.me
+        return {
+            "mine": mine,
+            "articles": row["published"] or mine,
+            "rooms": self.member(row),
+            "notices": True,
+            "vault": False,
+            "dropbox": False,
+            "claimed": self.me is not None,
+        }[collection]
+
+    def insert(self, collection: str, row: Row) -> bool:
+        if self.actor == "service":
+            return True
+        mine = self.me is not None and row["author"] == self.me
+        return {"mine": mine, "articles": mine, "rooms": mine and self.member(row), "dropbox": mine}.get(
+            collection, False
+        )
+
+    def change(self, collection: str, row: Row, operation: str) -> bool:
+        """May an existing row be updated or deleted; the row must be visible as well."""
+        if self.actor == "service":
+            return True
+        mine = self.me is not None and row["author"] == self.me
+        writable = {"mine", "articles"} | ({"rooms"} if operation == "update" else set())
+        return collection in writable and mine and self.select(collection, row)
+
+
+# --- the scene -------------------------------------------------------------------------------------------------------
+
+
+def forged(server: Server, claims: dict[str, Any]) -> str:
+    """A token signed with the project's own shared secret."""
+    secrets = load_or_create(server.root / ".mbaas" / "secrets.toml")
+    return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(secrets.jwt_secret))
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[Scene]:
+    with tempfile.TemporaryDirectory(prefix="mbaas-matrix-", ignore_cleanup_errors=True) as name:
+        root = Path(name)
+        root.chmod(0o755)
+        shutil.copytree(HERE / "matrix", root, dirs_exist_ok=True)
+        server = start_server(root)
+        yield furnish(server)
+        assert stop_server(server) == 0
+
+
+def furnish(server: Server) -> Scene:
+    tokens, people = {}, {}
+    with httpx.Client(base_url=server.url, headers=server.headers()) as client:
+        for actor in ("owner", "other"):
+            body = {"email": f"{actor}@example.com", "password": "correct horse battery"}
+            session = client.post("/auth/v1/signup", json=body).json()
+            tokens[actor], people[actor] = session["access_token"], session["user"]["id"]
+    past = {
+        "sub": people["owner"],
+        "role": "authenticated",
+        "aud": "authenticated",
+        "iat": 1_000_000_000,
+        "exp": 1_000_003_600,
+    }
+    tokens["expired"] = forged(server, past)
+    made = Scene(server, tokens, people, {})
+    with made.client("service") as client:
+        for hub in ("open", "closed"):
+            made.hubs[hub] = create(client, "hubs", {"name": hub})["id"]
+        create(client, "members", {"hub": made.hubs["open"], "person": people["owner"]})
+    reset(made)
+    return made
+
+
+def create(client: httpx.Client, collection: str, body: Row) -> Row:
+    answer = client.post(f"/{collection}", json=body, headers={"prefer": "return=representation"})
+    assert answer.status_code == 201, answer.text
+    return answer.json()[0]  # type: ignore[no-any-return]
+
+
+def reset(scene: Scene) -> None:
+    """Three rows in every collection: the owner's published and private one, the other's private one."""
+    with scene.client("service") as client:
+        for name in COLLECTIONS:
+            client.delete(f"/{name}?id=not.is.null").raise_for_status()
+            scene.rows[name] = {
+                label: create(client, name, {"author": scene.people[who], "hub": scene.hubs[hub], "title": label,
+                                             "published": published, "private": f"p-{label}", "sealed": "s"})
+                for label, who, hub, published in (
+                    ("public", "owner", "open", True), ("private", "owner", "open", False), ("foreign", "other", "closed", False),
+                )
+            }  # fmt: skip
+
+
+def table(scene: Scene, collection: str) -> dict[str, Row]:
+    with scene.client("service") as client:
+        return {row["id"]: row for row in client.get(f"/{collection}").json()}
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def seen_by_every_path(client: httpx.Client, collection: str, row: Row) -> dict[str, bool]:
+    """Whether the row shows, by each path that could show it."""
+    one = f"id=eq.{row['id']}"
+    total = (
+        client.get(f"/{collection}?{one}", headers={"prefer": "count=exact"}).headers["content-range"].partition("/")[2]
+    )
+    head = (
+        client.head(f"/{collection}?{one}", headers={"prefer": "count=planned"})
+        .headers["content-range"]
+        .partition("/")[2]
+    )
+    single = client.get(f"/{collection}?{one}", headers={"accept": "application/vnd.pgrst.object+json"})
+    rpc = client.post(f"/rpc/all_{collection}?{one}", json={})
+    embedded = client.get(f"/hubs?select=id,{collection}(id)&{collection}.{one}")
+    inner = client.get(f"/hubs?select=id,{collection}!inner(id)&{collection}.{one}")
+    exists = client.get(f"/hubs?select=id,{collection}()&{collection}.{one}&{collection}=not.is.null")
+    return {
+        "by id": bool(client.get(f"/{collection}?{one}").json()),
+        "in the list": row["id"] in {item["id"] for item in client.get(f"/{collection}?order=title").json()},
+        "counted": total == "1",
+        "counted by HEAD": head == "1",
+        "single": single.status_code == 200,
+        "csv": row["id"] in client.get(f"/{collection}?select=id", headers={"accept": "text/csv"}).text,
+        "or": bool(client.get(f"/{collection}?or=(id.eq.{row['id']},id.eq.{uuid.uuid4()})").json()),
+        "renamed and cast": row["id"] in {item["x"] for item in client.get(f"/{collection}?select=x:id::text").json()},
+        "embedded": any(hub[collection] for hub in rows_of(embedded)),
+        "inner join": bool(rows_of(inner)),
+        "existence of an embed": bool(rows_of(exists)),
+        "function of the caller": rpc.status_code == 200 and bool(rpc.json()),
+    }
+
+
+@pytest.mark.parametrize("actor", [actor for actor in ACTORS if actor != "expired"])
+@pytest.mark.parametrize("collection", COLLECTIONS)
+def test_every_path_shows_the_same_rows(scene: Scene, collection: str, actor: str) -> None:
+    oracle = Oracle(scene, actor)
+    with scene.client(actor) as client:
+        for label, row in scene.rows[collection].items():
+            expected = oracle.select(collection, row)
+            seen = seen_by_every_path(client, collection, row)
+            assert seen == dict.fromkeys(seen, expected), label
+
+
+@pytest.mark.parametrize("actor", [actor for actor in ACTORS if actor != "expired"])
+@pytest.mark.parametrize("collection", COLLECTIONS)
+def test_masked_and_hidden_fields_never_show(scene: Scene, collection: str, actor: str) -> None:
+    oracle = Oracle(scene, actor)
+    with scene.client(actor) as client:
+        for row in client.get(f"/{collection}").json():
+            own = actor == "service" or row["author"] == oracle.me
+            assert row["private"] == (f"p-{row['title']}" if own else None)
+            assert ("sealed" in row) == (actor == "service")
+        found = {row["title"] for row in client.get(f"/{collection}?private=like.p-*").json()}
+        visible = [row for row in scene.rows[collection].values() if oracle.select(collection, row)]
+        assert found == {row["title"] for row in visible if actor == "service" or row["author"] == oracle.me}
+        for query in (
+            "sealed=eq.s",
+            "select=sealed",
+            "order=sealed",
+            "or=(sealed.eq.s,title.eq.x)",
+            "select=x:sealed::text",
+        ):
+            assert client.get(f"/{collection}?{query}").status_code == (200 if actor == "service" else 400), query
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS)
+def test_an_expired_token_opens_nothing(scene: Scene, collection: str) -> None:
+    row = scene.rows[collection]["public"]
+    with scene.client("expired") as client:
+        for method in ("GET", "HEAD", "POST", "PATCH", "DELETE"):
+            answer = client.request(
+                method, f"/{collection}?id=eq.{row['id']}", json=None if method in {"GET", "HEAD"} else {}
+            )
+            assert answer.status_code == 401
+            if method != "HEAD":
+                assert (answer.json()["code"], answer.json()["message"]) == ("PGRST303", "JWT expired")
+        assert client.post(f"/rpc/all_{collection}", json={}).status_code == 401
+    assert table(scene, collection)[row["id"]]["title"] == "public"
+
+
+def rows_of(answer: httpx.Response) -> list[Row]:
+    """The rows; none for a collection that the caller cannot even name."""
+    if answer.status_code == 400:
+        assert answer.json()["code"] == "PGRST200"
+        return []
+    assert answer.status_code == 200
+    return answer.json()  # type: ignore[no-any-return]
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+PREFERS = ["return=minimal", "return=representation"]
+
+
+@pytest.mark.parametrize("prefer", PREFERS)
+@pytest.mark.parametrize("path", ["one", "bulk", "upsert"])
+@pytest.mark.parametrize("actor", [actor for actor in ACTORS if actor != "expired"])
+@pytest.mark.parametrize("collection", COLLECTIONS)
+def test_inserts(scene: Scene, collection: str, actor: str, path: str, prefer: str) -> None:
+    oracle = Oracle(scene, actor)
+    for who in ("owner", "other"):
+        for hub in scene.hubs.values():
+            before = table(scene, collection)
+            row = {"id": str(uuid.uuid4()), "author": scene.people[who], "hub": hub, "title": "new", "published": False}
+            allowed = oracle.insert(collection, row)
+            if prefer == "return=representation":
+                allowed = allowed and oracle.select(collection, row)
+            body: Any = row
+            if path == "bulk" and actor in scene.people:
+                body = [row, {**row, "id": str(uuid.uuid4())}]
+            headers = {"prefer": prefer + (",resolution=merge-duplicates" if path == "upsert" else "")}
+            with scene.client(actor) as client:
+                answer = client.post(f"/{collection}", json=body, headers=headers)
+            after = table(scene, collection)
+            if allowed:
+                assert answer.status_code == 201, answer.text
+                assert row["id"] in after
+            else:
+                assert (answer.status_code, answer.json()["code"]) == (401 if actor == "anon" else 403, "42501")
+                assert after == before
+    reset(scene)
+
+
+@pytest.mark.parametrize("prefer", PREFERS)
+@pytest.mark.parametrize("operation", ["update", "delete"])
+@pytest.mark.parametrize("actor", [actor for actor in ACTORS if actor != "expired"])
+@pytest.mark.parametrize("collection", COLLECTIONS)
+def test_updates_and_deletes(scene: Scene, collection: str, actor: str, operation: str, prefer: str) -> None:
+    oracle = Oracle(scene, actor)
+    method, body = ("PATCH", {"title": "changed"}) if operation == "update" else ("DELETE", None)
+    for row in list(scene.rows[collection].values()):
+        before = table(scene, collection)
+        allowed = oracle.change(collection, row, operation)
+        with scene.client(actor) as client:
+            answer = client.request(method, f"/{collection}?id=eq.{row['id']}", json=body, headers={"prefer": prefer})
+        after = table(scene, collection)
+        if not allowed:
+            assert answer.status_code in {200, 204, 401, 403}
+            assert answer.text in {"", "[]"} or answer.json()["code"] == "42501"
+            assert after == before
+        elif operation == "update":
+            assert after[row["id"]]["title"] == "changed"
+            assert {**after, row["id"]: None} == {**before, row["id"]: None}
+        else:
+            assert set(after) == set(before) - {row["id"]}
+    reset(scene)
+
+
+@pytest.mark.parametrize("actor", ["anon", "owner", "other"])
+@pytest.mark.parametrize("collection", COLLECTIONS)
+def test_an_upsert_never_reaches_a_row_that_an_update_could_not(scene: Scene, collection: str, actor: str) -> None:
+    oracle = Oracle(scene, actor)
+    for row in list(scene.rows[collection].values()):
+        before = table(scene, collection)
+        body = {
+            "id": row["id"],
+            "author": oracle.me or row["author"],
+            "hub": row["hub"],
+            "title": "taken",
+            "published": False,
+        }
+        with scene.client(actor) as client:
+            answer = client.post(f"/{collection}", json=body, headers={"prefer": "resolution=merge-duplicates"})
+        allowed = oracle.insert(collection, body) and oracle.change(collection, row, "update")
+        if allowed:
+            assert answer.status_code == 200, answer.text
+            assert table(scene, collection)[row["id"]]["title"] == "taken"
+        else:
+            assert answer.json()["code"] == "42501"
+            assert table(scene, collection) == before
+    reset(scene)
+
+
+@pytest.mark.parametrize("collection", ["mine", "articles", "rooms"])
+def test_a_row_cannot_be_handed_to_another(scene: Scene, collection: str) -> None:
+    row = scene.rows[collection]["private"]
+    before = table(scene, collection)
+    with scene.client("owner") as client:
+        answer = client.patch(f"/{collection}?id=eq.{row['id']}", json={"author": scene.people["other"]})
+    assert (answer.status_code, answer.json()["code"]) == (403, "42501")
+    assert table(scene, collection) == before
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS)
+@pytest.mark.parametrize("value", ["2001-01-01T00:00:00+00:00", None, "", 0, []])
+def test_system_fields_are_not_the_callers_to_write(scene: Scene, collection: str, value: Any) -> None:
+    for name in ("created_at", "updated_at"):
+        with scene.client("owner") as client:
+            client.post(f"/{collection}", json={"title": "x", "hub": scene.hubs["open"], name: value})
+            row = scene.rows[collection]["private"]
+            client.patch(f"/{collection}?id=eq.{row['id']}", json={"title": "y", name: value})
+        for stored in table(scene, collection).values():
+            assert str(stored[name]) > "2026"
+    reset(scene)

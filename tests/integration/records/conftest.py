@@ -1,0 +1,167 @@
+"""The sample app behind its own ``/rest/v1``, on a database of the test's own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from msgspec.structs import replace
+
+from mbaas.adapters.postgres.database import Database
+from mbaas.adapters.postgres.embedded import EmbeddedPostgres
+from mbaas.adapters.postgres.system_schema import apply_system_schema
+from mbaas.core.errors import MbaasError
+from mbaas.core.identity import ANON, SERVICE, Identity
+from mbaas.core.rules.ruleset import RuleSet, compile_rules
+from mbaas.core.sql.policy import render_policies
+from mbaas.hooks.dispatch import Hooks
+from mbaas.http.respond import Receive, Scope, Send, send_reply
+from mbaas.modules.records.dialect import rest_dialect
+from mbaas.modules.records.routes import records_app
+from mbaas.modules.records.service import Records
+from tests.sample import ANA, BEN, CAT, CATALOG, DDL, SEED
+
+_numbers = itertools.count(1)
+
+
+def user(user_id: str) -> Identity:
+    return Identity(role="authenticated", claims={"sub": user_id, "role": "authenticated"})
+
+
+RULES = compile_rules(CATALOG)
+CALLERS = {"anon": ANON, "service": SERVICE, "ana": user(ANA), "ben": user(BEN), "cat": user(CAT)}
+
+
+class Api:
+    """The app as clients meet it. Each call says as whom it comes."""
+
+    def __init__(self, database: Database, rules: RuleSet, hooks: Hooks) -> None:
+        self.database = database
+        self.rules = rules
+        self.hooks = hooks
+        self.cap(1000)
+        self._client = httpx.AsyncClient(transport=httpx.ASGITransport(self._serve), base_url="http://test")
+
+    def cap(self, max_rows: int) -> None:
+        """The longest list from now on."""
+        self._app = records_app(Records(self.database, lambda: self.rules, self.hooks, max_rows=max_rows))
+
+    def rule(self, collection: str, operation: str, text: str) -> None:
+        """Another rule from now on, for what the server itself asks."""
+        catalog = self.rules.catalog
+        known = catalog.collections[collection]
+        changed = replace(known, rules=replace(known.rules, **{operation: text}))
+        self.rules = compile_rules(replace(catalog, collections={**catalog.collections, collection: changed}))
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What the edge does, without what it is not about here."""
+        headers = dict(scope["headers"])
+        scope["state"] = {"caller": CALLERS[headers[b"x-as"].decode()], "request_id": "r1", "client_ip": "::1"}
+        try:
+            await self._app(scope, receive, send)
+        except MbaasError as error:
+            await send_reply(send, rest_dialect(error, scope))
+
+    async def __call__(
+        self, method: str, path: str, by: str = "anon", *, body: Any = None, prefer: str | None = None, **headers: str
+    ) -> httpx.Response:
+        """headers: names with ``_`` for ``-``."""
+        sent = {"x-as": by} | {name.replace("_", "-"): value for name, value in headers.items()}
+        if prefer is not None:
+            sent["prefer"] = prefer
+        content = {"content": body} if isinstance(body, str | bytes) else {} if body is None else {"json": body}
+        return await self._client.request(method, f"/rest/v1{path}", headers=sent, **content)
+
+    async def get(self, path: str, by: str = "anon", **more: str) -> Any:
+        """The body of a GET that succeeds."""
+        response = await self("GET", path, by, **more)
+        assert response.status_code in (200, 206), response.text
+        return response.json()
+
+    async def post(self, path: str, by: str, body: Any, prefer: str = "return=representation", **more: str) -> Any:
+        response = await self("POST", path, by, body=body, prefer=prefer, **more)
+        assert response.status_code in (200, 201), response.text
+        return response.json()
+
+    async def patch(self, path: str, by: str, body: Any, prefer: str = "return=representation", **more: str) -> Any:
+        response = await self("PATCH", path, by, body=body, prefer=prefer, **more)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    async def delete(self, path: str, by: str, prefer: str = "return=representation", **more: str) -> Any:
+        response = await self("DELETE", path, by, prefer=prefer, **more)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+
+@pytest.fixture(scope="session")
+def sample_template(cluster: EmbeddedPostgres) -> str:
+    """A database with the sample app, to be cloned."""
+    name = f"sample_{os.getpid()}"
+
+    async def make() -> None:
+        admin = await asyncpg.connect(cluster.url("postgres"))
+        await admin.execute(f"create database {name}")
+        await admin.close()
+        database = Database(cluster.url(name), connections=1, unsafe_dev=True)
+        await database.open()
+        await apply_system_schema(database)
+        await database.execute(DDL)
+        await database.execute(SEED)
+        for collection in CATALOG.collections:
+            for script in render_policies(RULES, collection):
+                await database.execute(script)
+        for function in CATALOG.functions:
+            roles = ", ".join(("service_role", *function.execute))
+            await database.execute(f"grant execute on function public.{function.name} to {roles}")
+        await database.close()
+
+    asyncio.run(make())
+    return name
+
+
+@pytest.fixture
+async def api(cluster: EmbeddedPostgres, sample_template: str) -> AsyncIterator[Api]:
+    """On a database of the test's own."""
+    name = f"{sample_template}_{next(_numbers)}"
+    admin = await asyncpg.connect(cluster.url("postgres"))
+    await admin.execute(f"create database {name} template {sample_template}")
+    async with serving(cluster.url(name)) as served:
+        yield served
+    await admin.execute(f"drop database {name} with (force)")
+    await admin.close()
+
+
+@pytest.fixture
+async def reading(cluster: EmbeddedPostgres, shared_sample: str) -> AsyncIterator[Api]:
+    """On a database that all tests share that only read."""
+    async with serving(cluster.url(shared_sample), 1) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def shared_sample(cluster: EmbeddedPostgres, sample_template: str) -> str:
+    async def make() -> None:
+        admin = await asyncpg.connect(cluster.url("postgres"))
+        await admin.execute(f"create database {sample_template}_shared template {sample_template}")
+        await admin.close()
+
+    asyncio.run(make())
+    return f"{sample_template}_shared"
+
+
+@contextlib.asynccontextmanager
+async def serving(url: str, connections: int = 2) -> AsyncIterator[Api]:
+    database = Database(url, connections=connections, unsafe_dev=True)
+    await database.open()
+    try:
+        yield Api(database, RULES, Hooks())
+    finally:
+        await database.close()
