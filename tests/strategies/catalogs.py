@@ -305,10 +305,12 @@ def _toggle_updated_at(item: DraftCollection) -> None:
 
 
 def _toggle_sync(item: DraftCollection) -> None:
+    stamps = ("_modified", "_deleted")
+    if item.sync and not all(_free(item, name) for name in stamps):
+        return
     item.sync = not item.sync
     if not item.sync:
-        item.indexes = [i for i in item.indexes if not {f.name for f in i.fields} & {"_modified", "_deleted"}]
-        item.fields = [draft for draft in item.fields if draft.field.name not in {"_modified", "_deleted"}]
+        item.fields = [draft for draft in item.fields if draft.field.name not in stamps]
         return
     stamp = Field(name="_modified", type=parse_type("timestamptz"), required=True, default="now()", managed=True)
     gone = Field(name="_deleted", type=parse_type("bool"), required=True, default="false")
