@@ -33,7 +33,7 @@ _INTEGER = re.compile(r"\s*[+-]?\d+\s*")
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*|\s*(?:nan|[+-]?inf(?:inity)?)\s*", re.IGNORECASE)
 _BOUNDS = {"integer": 1 << 31, "bigint": 1 << 63}
 # PostgreSQL's numeric is exact; this is more digits than a rule will meet.
-EXACT = Context(prec=2000, rounding=ROUND_HALF_UP)
+EXACT = Context(prec=2000, rounding=ROUND_HALF_UP, traps=[])
 
 
 class Instant(msgspec.Struct, frozen=True, order=True):
