@@ -237,7 +237,7 @@ def mounted(app: AuthApp) -> ASGIApp:
 
 
 @contextlib.asynccontextmanager
-async def open_auth(database_url: str, config: Config | None = None, *, connections: int = 8) -> AsyncIterator[Auth]:
+async def open_auth(database_url: str, config: Config | None = None, *, connections: int = 4) -> AsyncIterator[Auth]:
     """Auth on a database of its own, its schema applied."""
     with tempfile.TemporaryDirectory(prefix="mbaas-auth-") as name:
         config = config or make_config(Path(name))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -24,15 +25,37 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite-golden", action="store_true", help="write tests/golden anew from what the code gives")
 
 
+def throw_away_directory(prefix: str) -> tempfile.TemporaryDirectory[str]:
+    """A directory that everybody may enter: in memory where there is room, since a cluster is a thousand files."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 * 1024**3
+    made = tempfile.TemporaryDirectory(prefix=prefix, dir=memory if roomy else None, ignore_cleanup_errors=True)
+    Path(made.name).chmod(0o755)
+    return made
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a text with ``tests/golden/<name>``."""
+
+    def compare(name: str, text: str) -> None:
+        path = Path(__file__).parent / "golden" / name
+        if request.config.getoption("--rewrite-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert path.exists(), f"{path} is missing; run with --rewrite-golden"
+        assert text == path.read_text(encoding="utf-8")
+
+    return compare
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[EmbeddedPostgres]:
     """A throw-away cluster, without fsync: tests of durability start their own."""
-    with tempfile.TemporaryDirectory(prefix="mbaas-test-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
+    with throw_away_directory("mbaas-test-") as name:
         loop = asyncio.new_event_loop()
-        server = EmbeddedPostgres(
-            Path(name) / "pg", settings={"fsync": "off", "max_connections": "200"}, unsafe_dev=True
-        )
+        settings = {"fsync": "off", "max_connections": "200"}
+        server = EmbeddedPostgres(Path(name) / "pg", settings=settings, unsafe_dev=True)
         loop.run_until_complete(server.start())
         yield server
         loop.run_until_complete(server.stop())

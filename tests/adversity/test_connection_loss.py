@@ -8,13 +8,13 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from adversity.proxy import FaultProxy
 
 from mbaas.adapters.postgres.database import Database, Timeouts
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres
 from mbaas.core.errors import DatabaseError, Overloaded, Timeout, Unavailable
 from mbaas.core.observe import DatabaseBack, DatabaseLost, Observation, QueryRan
 from mbaas.core.sql.fragment import Statement
+from tests.adversity.proxy import FaultProxy
 
 ONE = Statement("select 1")
 SLEEP = Statement("select pg_sleep(60)")

@@ -22,12 +22,12 @@ B = Identity(role="authenticated", claims={"sub": "bbbbbbbb-0000-4000-8000-00000
 
 STATE = Statement(
     """
-    select current_user::text, coalesce(current_setting('request.jwt.claims', true), ''),
-        current_setting('search_path'), current_setting('statement_timeout'),
-        coalesce(current_setting('app.note', true), ''), current_setting('transaction_read_only'),
-        (select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()),
-        (select count(*) from pg_class where relnamespace = pg_my_temp_schema()),
-        (select count(*) from pg_listening_channels())
+    select current_user::text as "user", coalesce(current_setting('request.jwt.claims', true), '') as claims,
+        current_setting('search_path') as path, current_setting('statement_timeout') as timeout,
+        coalesce(current_setting('app.note', true), '') as note, current_setting('transaction_read_only') as read_only,
+        (select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks,
+        (select count(*) from pg_class where relnamespace = pg_my_temp_schema()) as tables,
+        (select count(*) from pg_listening_channels()) as channels
     """
 )
 NOTHING = ("mbaas_owner", "", "public", "1min", "", "off", "0", "0", "0")
@@ -62,7 +62,9 @@ async def _as_caller(database: Database, caller: Identity) -> None:
 
 
 async def _by_itself(database: Database) -> None:
-    assert await database.fetch_row(STATE) == NOTHING
+    # A transaction of its own began with it; one that was left open began before.
+    alone = Statement(f"select *, now() = statement_timestamp() from ({STATE.text}) as state")
+    assert await database.fetch_row(alone) == (*NOTHING, "t")
 
 
 async def _dirty(database: Database, caller: Identity | None) -> None:

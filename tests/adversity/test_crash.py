@@ -3,18 +3,18 @@
 import asyncio
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
 import pytest
-from adversity.crash import run_crashes
 
 from mbaas.adapters.postgres.cluster.processes import read_pid_file
 from mbaas.adapters.postgres.database import Database
 from mbaas.core.errors import Unavailable
 from mbaas.core.sql.fragment import Statement
+from tests.adversity.crash import run_crashes
+from tests.conftest import throw_away_directory
 
 SEEDS = range(20) if os.environ.get("MBAAS_SOAK") else range(3)
 
@@ -56,8 +56,8 @@ class Pairs:
 
 @pytest.fixture(scope="module")
 def directory() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="mbaas-crash-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
+    # What a killed process had written stays in the kernel's hands, on a disk as in memory.
+    with throw_away_directory("mbaas-crash-") as name:
         yield Path(name) / "pg"
 
 

@@ -19,6 +19,7 @@ from mbaas.adapters.postgres.cluster.processes import processes_of, read_pid_fil
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres, running_url, wheel_bin
 from mbaas.core.errors import ConfigError, Unavailable
+from tests.conftest import throw_away_directory
 
 RUN = Path(__file__).parent.parent / "adversity" / "run_postgres.py"
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as somebody else")
@@ -26,8 +27,14 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQ
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A directory that everybody may enter, short enough for a socket."""
-    with tempfile.TemporaryDirectory(prefix="mbaas-pg-", ignore_cleanup_errors=True) as name:
+    with throw_away_directory("mbaas-pg-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def on_disk() -> Iterator[Path]:
+    """For programs: a file system in memory may not run them."""
+    with tempfile.TemporaryDirectory(prefix="mbaas-pg-") as name:
         Path(name).chmod(0o755)
         yield Path(name)
 
@@ -35,8 +42,7 @@ def place() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def made() -> Iterator[Path]:
     """A cluster that exists, stopped, with one row in it: tests start it, and leave it stopped."""
-    with tempfile.TemporaryDirectory(prefix="mbaas-pg-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
+    with throw_away_directory("mbaas-pg-") as name:
 
         async def make() -> None:
             server = EmbeddedPostgres(Path(name) / "pg")
@@ -138,6 +144,9 @@ async def test_a_killed_server_takes_its_postgres_along(made: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_an_interrupt_of_the_terminal_stops_everything_in_order(made: Path, number: signal.Signals) -> None:
     process = _run(made)
+    found = read_pid_file(made / "data")
+    assert found is not None
+    assert os.getsid(found.pid) != os.getsid(process.pid)  # so PostgreSQL serves until we have drained
     os.killpg(process.pid, number)  # Ctrl-C goes to the whole process group of the terminal
     assert process.wait(15) == 0
     assert processes_of(made / "data") == []
@@ -281,7 +290,7 @@ async def test_a_cluster_without_checksums_is_refused_unless_asked_for(place: Pa
     await server.start()
     await server.stop()
     owner = {"user": 65534, "group": 65534} if os.geteuid() == 0 else {}
-    switch = [wheel_bin() / "pg_checksums", "--disable", "-D", place / "pg" / "data"]
+    switch = [server._programs / "pg_checksums", "--disable", "-D", place / "pg" / "data"]
     subprocess.run(switch, check=True, stdout=subprocess.DEVNULL, **owner)
     with pytest.raises(ConfigError) as caught:
         await server.start()
@@ -373,7 +382,8 @@ async def test_data_that_cannot_be_reached_any_more_is_left_alone(place: Path) -
 
 
 @as_root
-async def test_programs_that_only_root_may_run_are_copied_once(place: Path) -> None:
+async def test_programs_that_only_root_may_run_are_copied_once(on_disk: Path) -> None:
+    place = on_disk
     packages = place / "root" / "site-packages"
     package = wheel_bin().parent.parent
     packages.mkdir(parents=True)

@@ -7,25 +7,25 @@ import ipaddress
 import os
 import socket
 import subprocess
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
-from adversity.test_connections_stay_clean import *
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from test_database import *
-from test_server_check import *
-from test_uuidv7 import *
 
 from mbaas.adapters.postgres.database import Database, Timeouts
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres
 from mbaas.core.errors import ConfigError, Timeout
 from mbaas.core.sql.fragment import Statement
+from tests.adversity.test_connections_stay_clean import *
+from tests.conftest import throw_away_directory
+from tests.integration.test_database import *
+from tests.integration.test_server_check import *
+from tests.integration.test_uuidv7 import *
 
 BIN = Path("/usr/lib/postgresql/15/bin")
 _INSTALL = "apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql-15"
@@ -47,8 +47,7 @@ _install()
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[EmbeddedPostgres]:
-    with tempfile.TemporaryDirectory(prefix="mbaas-15-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
+    with throw_away_directory("mbaas-15-") as name:
         loop = asyncio.new_event_loop()
         server = EmbeddedPostgres(Path(name) / "pg", bin_path=BIN, settings={"fsync": "off"}, unsafe_dev=True)
         loop.run_until_complete(server.start())
@@ -74,9 +73,8 @@ async def test_text_compares_by_code_point(database: Database) -> None:
 @pytest.fixture
 async def tls_url() -> AsyncIterator[str]:
     """The URL, with a password, of a server that speaks TLS; its certificate lies beside, in ``cert.pem``."""
-    with tempfile.TemporaryDirectory(prefix="mbaas-tls-", ignore_cleanup_errors=True) as name:
+    with throw_away_directory("mbaas-tls-") as name:
         place = Path(name)
-        place.chmod(0o755)
         server = EmbeddedPostgres(place / "pg", bin_path=BIN, settings={"fsync": "off"}, unsafe_dev=True)
         await server.start()
         admin = await asyncpg.connect(server.admin_url())

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from strategies_query import texts
 
 from mbaas.adapters.postgres.database import Database
 from mbaas.core.errors import DatabaseError, QueryError
@@ -20,6 +19,7 @@ from mbaas.core.schema.catalog import Collection, Field, Index, IndexField, Refe
 from mbaas.core.schema.types import parse_type
 from mbaas.core.sql.fragment import Statement
 from mbaas.modules.records.errors import fields_at_fault, refuse
+from tests.strategies_query import texts
 
 SOAK = bool(os.environ.get("MBAAS_SOAK"))
 

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-from adversity.proxy import FaultProxy
 
 from mbaas.adapters.postgres import server_check
 from mbaas.adapters.postgres.database import Database
@@ -13,6 +12,7 @@ from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.core.errors import ConfigError, MbaasError
 from mbaas.core.identity import ANON
 from mbaas.core.sql.fragment import Statement
+from tests.adversity.proxy import FaultProxy
 
 
 @pytest.fixture

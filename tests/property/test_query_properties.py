@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from strategies_query import hostile, names, read_parts, texts
 
 from mbaas.core.errors import BodyInvalid, QueryError
 from mbaas.core.query.body import parse_call, parse_insert, parse_update
@@ -22,6 +21,7 @@ from mbaas.core.query.limits import Limits
 from mbaas.core.query.parse import parse_parameters, parse_read_parts
 from mbaas.core.query.ranges import apply_range
 from mbaas.core.query.types import Condition, Path, ReadParts
+from tests.strategies_query import hostile, names, read_parts, texts
 
 SOAK = bool(os.environ.get("MBAAS_SOAK"))
 few = settings(

@@ -8,7 +8,17 @@ import msgspec
 
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.session import Session, open_session
-from mbaas.core.schema.catalog import Argument, Catalog, Check, Collection, Field, Function, Index, Reference
+from mbaas.core.schema.catalog import (
+    Argument,
+    Catalog,
+    Check,
+    Collection,
+    Field,
+    Function,
+    Index,
+    Reference,
+    Volatility,
+)
 from mbaas.core.schema.table import Table
 from mbaas.core.schema.types import type_of
 
@@ -172,7 +182,8 @@ select coalesce(json_agg(json_build_object(
 from pg_proc
 join pg_type as t on t.oid = prorettype
 left join pg_class as r on r.oid = nullif(t.typrelid, 0)
-where pronamespace = 'public'::regnamespace and prokind = 'f' and proname = any ($1::text[])
+where pronamespace = 'public'::regnamespace and prokind = 'f'
+    and proname in (select json_array_elements_text($1::text::json))
 """
 
 
@@ -194,7 +205,7 @@ class _FoundFunction(msgspec.Struct, frozen=True):
     returns_set: bool
     composite: bool
     collection: str | None
-    volatility: str
+    volatility: Volatility
     execute: tuple[str, ...]
 
 
@@ -221,9 +232,7 @@ async def read_functions(database: Database, names: Names[str]) -> tuple[Functio
     """
     async with open_session(database.url) as session:
         listed = msgspec.json.encode(sorted(names)).decode()
-        text = await session.fetch(
-            _FUNCTIONS.replace("$1::text[]", "array(select json_array_elements_text($1))"), listed
-        )
+        text = await session.fetch(_FUNCTIONS, listed)
     return tuple(map(_function, msgspec.json.decode(text, type=list[_FoundFunction])))
 
 
@@ -237,7 +246,7 @@ def _function(found: _FoundFunction) -> Function:
         collection=found.collection,
         composite=found.composite or bool(found.output),
         columns=columns,
-        volatility=found.volatility,  # type: ignore[arg-type]
+        volatility=found.volatility,
         execute=tuple(sorted(found.execute)),
     )
 

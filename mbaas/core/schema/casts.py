@@ -34,7 +34,7 @@ _REWRITE = {
     ("real", "double precision"),
     ("date", "timestamp with time zone"),  # midnight, UTC
 }
-_SPELLING = re.compile(r"^(?P<base>[^(\[]+?)(?:\((?P<typmod>[\d,-]+)\))?(?P<rest> [^\[]*)?(?P<array>\[\])?$")
+_SPELLING = re.compile(r"^(?P<base>[^(\[]+?)(?:\((?P<typmod>[\d,-]+)\)(?P<rest> [^(\[]*)?)?(?P<array>\[\])?$")
 
 
 class _Type(msgspec.Struct, frozen=True):

@@ -103,7 +103,8 @@ class _Objects:
     """Constraints, indexes and triggers of one table."""
 
     def __init__(self, pair: Pair, touched: Touched, owned: frozenset[Object], cut: _Cut) -> None:
-        self.before, self.after = pair.before, pair.after
+        self.pair, self.before, self.after = pair, pair.before, pair.after
+        self.suspects = pair.spoken_of(touched.both)
         self.name, self.touched, self.owned, self.cut = pair.after.name, touched, owned, cut
         self.taken = pair.before.relations | {check.name for check in pair.before.checks}
         self.taken |= {foreign.name for foreign in pair.before.foreigns}
@@ -124,6 +125,12 @@ class _Objects:
 
     def _owns(self, name: str, *kinds: str) -> bool:
         return any(Object(self.name, kind, name) in self.owned for kind in kinds)
+
+    def _names(self, label: str) -> set[str]:
+        """What an unfinished plan may have called something of a column, before or after a rename."""
+        columns = self.pair.spoken_of(frozenset(column.name for column in self.before.columns))
+        tables = (self.name, self.pair.old_name)
+        return {object_name(table, column, label) for table in tables for column in columns}
 
     def _renamed(self, before: str, name: str) -> Iterator[Phased]:
         if before != name:
@@ -156,7 +163,7 @@ class _Objects:
     def _checks(self) -> Iterator[Phased]:
         left = list(self.before.checks)
         wanted = {check.name for check in self.after.checks}
-        broken = [check for check in left if mentions(check.expression, self.touched.both)]
+        broken = [check for check in left if mentions(check.expression, self.suspects)]
         for check in self.after.checks:
             same = [found for found in left if found.expression == check.expression and found not in broken]
             match = _best(same, check.name, self.taken, wanted)
@@ -169,7 +176,7 @@ class _Objects:
             replaced = [found for found in left if found.name == check.name and found not in broken]
             yield Phase.CONSTRAIN, c.AddCheck(self.name, check, replaces=bool(replaced))
             left = [found for found in left if found not in replaced]
-        unfinished = {object_name(self.name, column.name, "required") for column in self.before.columns}
+        unfinished = self._names("required")
         for check in left:
             if check in broken or check.name in unfinished:
                 if self._owns(check.name, "check") or check.name in wanted | unfinished:
@@ -215,7 +222,7 @@ class _Objects:
             yield Phase.INDEX, c.AddIndex(self.name, index, replaces=bool(replaced))
             left = [found for found in left if found not in replaced]
         wanted = self.after.relations | {fitting(f"{index.name}_new") for index in self.after.indexes}
-        wanted |= {object_name(self.name, None, "pkey_new")}
+        wanted |= {object_name(table, None, "pkey_new") for table in (self.name, self.pair.old_name)}
         for found in left:
             if self._owns(found.name, "index", "unique", "primary") or found.name in wanted:
                 yield Phase.DROP_OBJECTS, c.DropIndex(self.name, found.name)
@@ -223,7 +230,7 @@ class _Objects:
     def _breaks(self, index: TableIndex) -> bool:
         columns = {field.name for field in index.fields}
         special = index.method != "btree" and bool(columns & self.touched.altered)
-        return special or bool(columns & self.touched.replaced) or mentions(index.where, self.touched.both)
+        return special or bool(columns & self.touched.replaced) or mentions(index.where, self.suspects)
 
 
 def _best(same: Iterable[_Named], name: str, taken: frozenset[str], wanted: Iterable[str]) -> _Named | None:

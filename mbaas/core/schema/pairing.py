@@ -27,6 +27,10 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
         """Names of columns that are not there yet."""
         return frozenset(column.name for column in self.after.columns if self.before.column(column.name) is None)
 
+    def spoken_of(self, columns: frozenset[str]) -> frozenset[str]:
+        """These columns under all their names: expressions that are there may still say the old one."""
+        return columns | {old for old, new in self.renamed.items() if new in columns}
+
 
 class Pairing(msgspec.Struct, frozen=True, kw_only=True):
     """owned: what may be dropped, under the wanted names. restored: tables that come back from storage, by name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import uuid
 from importlib.metadata import version
@@ -43,9 +44,15 @@ def asked_by(request: AnyRequest, services: Services, redirect_to: str | None) -
     )
 
 
+@functools.cache
+def own_version() -> str:
+    """As installed. Looked up once: it reads a file."""
+    return version("mbaas")
+
+
 @get("/health", opt={"access": Access.PROJECT})
 async def health() -> dict[str, str]:
-    return {"version": version("mbaas"), "name": "GoTrue", "description": "mbaas speaks the protocol of Supabase Auth"}
+    return {"version": own_version(), "name": "GoTrue", "description": "mbaas speaks the protocol of Supabase Auth"}
 
 
 @get("/settings", opt={"access": Access.PROJECT})

@@ -14,7 +14,7 @@ _TEXT = msgspec.json.Decoder(str)
 
 
 def as_csv(page: Page) -> bytes:
-    """The page's rows, columns in the order of its keys, no newline at the end (as PostgREST). Numbers keep every digit."""
+    """The page's rows, columns in the order of its keys, no newline at the end. Numbers keep every digit."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(page.keys)

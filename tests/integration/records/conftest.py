@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -34,6 +35,7 @@ def user(user_id: str) -> Identity:
     return Identity(role="authenticated", claims={"sub": user_id, "role": "authenticated"})
 
 
+RULES = compile_rules(CATALOG)
 CALLERS = {"anon": ANON, "service": SERVICE, "ana": user(ANA), "ben": user(BEN), "cat": user(CAT)}
 
 
@@ -113,9 +115,8 @@ def sample_template(cluster: EmbeddedPostgres) -> str:
         await apply_system_schema(database)
         await database.execute(DDL)
         await database.execute(SEED)
-        rules = compile_rules(CATALOG)
         for collection in CATALOG.collections:
-            for script in render_policies(rules, collection):
+            for script in render_policies(RULES, collection):
                 await database.execute(script)
         for function in CATALOG.functions:
             roles = ", ".join(("service_role", *function.execute))
@@ -128,12 +129,39 @@ def sample_template(cluster: EmbeddedPostgres) -> str:
 
 @pytest.fixture
 async def api(cluster: EmbeddedPostgres, sample_template: str) -> AsyncIterator[Api]:
+    """On a database of the test's own."""
     name = f"{sample_template}_{next(_numbers)}"
     admin = await asyncpg.connect(cluster.url("postgres"))
     await admin.execute(f"create database {name} template {sample_template}")
-    database = Database(cluster.url(name), connections=2, unsafe_dev=True)
-    await database.open()
-    yield Api(database, compile_rules(CATALOG), Hooks())
-    await database.close()
+    async with serving(cluster.url(name)) as served:
+        yield served
     await admin.execute(f"drop database {name} with (force)")
     await admin.close()
+
+
+@pytest.fixture
+async def reading(cluster: EmbeddedPostgres, shared_sample: str) -> AsyncIterator[Api]:
+    """On a database that all tests share that only read."""
+    async with serving(cluster.url(shared_sample), 1) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def shared_sample(cluster: EmbeddedPostgres, sample_template: str) -> str:
+    async def make() -> None:
+        admin = await asyncpg.connect(cluster.url("postgres"))
+        await admin.execute(f"create database {sample_template}_shared template {sample_template}")
+        await admin.close()
+
+    asyncio.run(make())
+    return f"{sample_template}_shared"
+
+
+@contextlib.asynccontextmanager
+async def serving(url: str, connections: int = 2) -> AsyncIterator[Api]:
+    database = Database(url, connections=connections, unsafe_dev=True)
+    await database.open()
+    try:
+        yield Api(database, RULES, Hooks())
+    finally:
+        await database.close()

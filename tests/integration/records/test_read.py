@@ -16,18 +16,23 @@ def titles(rows: list[dict[str, Any]]) -> list[str]:
     return [row["title"] for row in rows]
 
 
-async def test_a_list_is_a_json_array_of_what_the_caller_may_see(api: Api) -> None:
-    response = await api("GET", "/posts?select=title&order=title")
+async def test_a_list_is_a_json_array_of_what_the_caller_may_see(reading: Api) -> None:
+    response = await reading("GET", "/posts?select=title&order=title")
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/json; charset=utf-8"
     assert response.headers["content-range"] == "0-1/*"
     assert response.json() == [{"title": "Alpha"}, {"title": "Gamma"}]
-    assert titles(await api.get("/posts?select=title&order=title", "ana")) == ["Alpha", "Beta", "Gamma"]
-    assert titles(await api.get("/posts?select=title&order=title", "service")) == ["Alpha", "Beta", "Delta", "Gamma"]
+    assert titles(await reading.get("/posts?select=title&order=title", "ana")) == ["Alpha", "Beta", "Gamma"]
+    assert titles(await reading.get("/posts?select=title&order=title", "service")) == [
+        "Alpha",
+        "Beta",
+        "Delta",
+        "Gamma",
+    ]
 
 
-async def test_a_star_gives_every_field_with_its_own_json_type(api: Api) -> None:
-    (row,) = await api.get(f"/posts?id=eq.{P1}")
+async def test_a_star_gives_every_field_with_its_own_json_type(reading: Api) -> None:
+    (row,) = await reading.get(f"/posts?id=eq.{P1}")
     assert row["rating"] == 4.5
     assert row["tags"] == ["red", "big"]
     assert row["meta"] == {"k": 1, "a": {"b": ["x", "y"]}}
@@ -99,8 +104,8 @@ async def test_a_star_gives_every_field_with_its_own_json_type(api: Api) -> None
         ("created_at=gte.2020-01-01T00:00:00Z&views=eq.10", {"Alpha"}),
     ],
 )
-async def test_each_operator_means_what_it_means_in_sql(api: Api, filters: str, expected: set[str]) -> None:
-    assert set(titles(await api.get(f"/posts?select=title&{filters}", "service"))) == expected
+async def test_each_operator_means_what_it_means_in_sql(reading: Api, filters: str, expected: set[str]) -> None:
+    assert set(titles(await reading.get(f"/posts?select=title&{filters}", "service"))) == expected
 
 
 @pytest.mark.parametrize(
@@ -117,12 +122,12 @@ async def test_each_operator_means_what_it_means_in_sql(api: Api, filters: str, 
         ("k:meta->>k::int", {"k": 1}),
     ],
 )
-async def test_select_picks_renames_and_casts(api: Api, select: str, expected: dict[str, Any]) -> None:
-    assert await api.get(f"/posts?select={select}&id=eq.{P1}") == [expected]
+async def test_select_picks_renames_and_casts(reading: Api, select: str, expected: dict[str, Any]) -> None:
+    assert await reading.get(f"/posts?select={select}&id=eq.{P1}") == [expected]
 
 
-async def test_a_to_one_embed_is_an_object_or_null(api: Api) -> None:
-    rows = await api.get("/posts?select=title,author(username),by:profiles!editor(username)&order=title", "ana")
+async def test_a_to_one_embed_is_an_object_or_null(reading: Api) -> None:
+    rows = await reading.get("/posts?select=title,author(username),by:profiles!editor(username)&order=title", "ana")
     assert rows == [
         {"title": "Alpha", "author": {"username": "ana"}, "by": {"username": "ben"}},
         {"title": "Beta", "author": {"username": "ana"}, "by": None},
@@ -130,8 +135,8 @@ async def test_a_to_one_embed_is_an_object_or_null(api: Api) -> None:
     ]
 
 
-async def test_a_to_many_embed_is_an_array_and_empty_when_there_is_none(api: Api) -> None:
-    rows = await api.get("/posts?select=title,comments(body)&order=title&comments.order=id", "service")
+async def test_a_to_many_embed_is_an_array_and_empty_when_there_is_none(reading: Api) -> None:
+    rows = await reading.get("/posts?select=title,comments(body)&order=title&comments.order=id", "service")
     assert [(row["title"], [c["body"] for c in row["comments"]]) for row in rows] == [
         ("Alpha", ["nice", "whisper"]),
         ("Beta", ["note to self"]),
@@ -140,8 +145,8 @@ async def test_a_to_many_embed_is_an_array_and_empty_when_there_is_none(api: Api
     ]
 
 
-async def test_a_junction_leads_to_the_other_side(api: Api) -> None:
-    rows = await api.get("/posts?select=title,tags(name)&order=title&tags.order=name", "service")
+async def test_a_junction_leads_to_the_other_side(reading: Api) -> None:
+    rows = await reading.get("/posts?select=title,tags(name)&order=title&tags.order=name", "service")
     assert [(row["title"], row["tags"]) for row in rows] == [
         ("Alpha", [{"name": "blue"}, {"name": "red"}]),
         ("Beta", []),
@@ -150,32 +155,32 @@ async def test_a_junction_leads_to_the_other_side(api: Api) -> None:
     ]
 
 
-async def test_a_unique_foreign_key_on_the_other_side_is_to_one(api: Api) -> None:
-    rows = await api.get("/posts?select=title,post_stats(likes)&order=title", "ana")
+async def test_a_unique_foreign_key_on_the_other_side_is_to_one(reading: Api) -> None:
+    rows = await reading.get("/posts?select=title,post_stats(likes)&order=title", "ana")
     assert [row["post_stats"] for row in rows] == [{"likes": 5}, {"likes": 7}, None]
 
 
-async def test_embeds_go_deep_and_each_level_has_its_own_order_and_window(api: Api) -> None:
+async def test_embeds_go_deep_and_each_level_has_its_own_order_and_window(reading: Api) -> None:
     path = (
         "/profiles?select=username,posts!posts_author_fkey(title,comments(body))&order=username&username=neq.cat"
         "&posts.order=title.desc&posts.limit=1&posts.comments.order=body.desc&posts.comments.limit=1"
     )
-    assert await api.get(path, "service") == [
+    assert await reading.get(path, "service") == [
         {"username": "ana", "posts": [{"title": "Beta", "comments": [{"body": "note to self"}]}]},
         {"username": "ben", "posts": [{"title": "Gamma", "comments": [{"body": "mine"}]}]},
     ]
 
 
-async def test_a_collection_embeds_itself_in_both_directions(api: Api) -> None:
-    rows = await api.get("/profiles?select=username,boss(username)&order=username")
+async def test_a_collection_embeds_itself_in_both_directions(reading: Api) -> None:
+    rows = await reading.get("/profiles?select=username,boss(username)&order=username")
     assert [row["boss"] for row in rows] == [None, {"username": "ana"}, {"username": "ana"}]
     path = "/profiles?select=username,staff:profiles!profiles_boss_fkey(username)&username=eq.ana&staff.order=username"
-    (row,) = await api.get(path)
+    (row,) = await reading.get(path)
     assert row["staff"] in ([{"username": "ben"}, {"username": "cat"}], None)
 
 
-async def test_an_embedded_filter_thins_the_embed_only(api: Api) -> None:
-    rows = await api.get("/posts?select=title,comments(body)&comments.body=eq.nice&order=title", "service")
+async def test_an_embedded_filter_thins_the_embed_only(reading: Api) -> None:
+    rows = await reading.get("/posts?select=title,comments(body)&comments.body=eq.nice&order=title", "service")
     assert [(row["title"], len(row["comments"])) for row in rows] == [
         ("Alpha", 1),
         ("Beta", 0),
@@ -184,23 +189,23 @@ async def test_an_embedded_filter_thins_the_embed_only(api: Api) -> None:
     ]
 
 
-async def test_an_inner_embed_drops_rows_without_a_match(api: Api) -> None:
-    response = await api(
+async def test_an_inner_embed_drops_rows_without_a_match(reading: Api) -> None:
+    response = await reading(
         "GET", "/posts?select=title,comments!inner(body)&comments.body=eq.nice", "service", prefer="count=exact"
     )
     assert response.json() == [{"title": "Alpha", "comments": [{"body": "nice"}]}]
     assert response.headers["content-range"] == "0-0/1"
 
 
-async def test_inner_inside_a_plain_embed_thins_that_level_only(api: Api) -> None:
+async def test_inner_inside_a_plain_embed_thins_that_level_only(reading: Api) -> None:
     path = (
         "/profiles?select=username,posts!posts_author_fkey(title,comments!inner(body))&posts.comments.body=eq.hm"
         "&order=username"
     )
-    rows = await api.get(path, "service")
+    rows = await reading.get(path, "service")
     assert [(row["username"], titles(row["posts"])) for row in rows] == [("ana", []), ("ben", ["Gamma"]), ("cat", [])]
     path = path.replace("posts_author_fkey(", "posts_author_fkey!inner(")
-    assert [row["username"] for row in await api.get(path, "service")] == ["ben"]
+    assert [row["username"] for row in await reading.get(path, "service")] == ["ben"]
 
 
 @pytest.mark.parametrize(
@@ -213,13 +218,13 @@ async def test_inner_inside_a_plain_embed_thins_that_level_only(api: Api) -> Non
         ("or=(comments.is.null,post_stats.not.is.null)", ["Alpha", "Beta", "Delta"]),
     ],
 )
-async def test_parents_are_filtered_by_whether_an_embed_exists(api: Api, test: str, expected: list[str]) -> None:
-    rows = await api.get(f"/posts?select=title,comments(),post_stats()&{test}&order=title", "service")
+async def test_parents_are_filtered_by_whether_an_embed_exists(reading: Api, test: str, expected: list[str]) -> None:
+    rows = await reading.get(f"/posts?select=title,comments(),post_stats()&{test}&order=title", "service")
     assert rows == [{"title": title} for title in expected]
 
 
-async def test_spread_lifts_columns(api: Api) -> None:
-    rows = await api.get("/posts?select=title,...post_stats(likes),...author(who:username)&order=title", "ana")
+async def test_spread_lifts_columns(reading: Api) -> None:
+    rows = await reading.get("/posts?select=title,...post_stats(likes),...author(who:username)&order=title", "ana")
     assert rows == [
         {"title": "Alpha", "likes": 5, "who": "ana"},
         {"title": "Beta", "likes": 7, "who": "ana"},
@@ -227,112 +232,112 @@ async def test_spread_lifts_columns(api: Api) -> None:
     ]
 
 
-async def test_spread_of_many_gives_arrays_in_one_order(api: Api) -> None:
+async def test_spread_of_many_gives_arrays_in_one_order(reading: Api) -> None:
     path = f"/posts?select=title,...comments(ids:id,body)&comments.order=body&id=eq.{P1}"
-    assert await api.get(path, "service") == [{"title": "Alpha", "ids": [1, 2], "body": ["nice", "whisper"]}]
+    assert await reading.get(path, "service") == [{"title": "Alpha", "ids": [1, 2], "body": ["nice", "whisper"]}]
 
 
-async def test_order_goes_by_several_terms_and_by_related_records(api: Api) -> None:
-    assert titles(await api.get("/posts?select=title&order=published.desc,views.desc", "service")) == [
+async def test_order_goes_by_several_terms_and_by_related_records(reading: Api) -> None:
+    assert titles(await reading.get("/posts?select=title&order=published.desc,views.desc", "service")) == [
         "Gamma",
         "Alpha",
         "Delta",
         "Beta",
     ]
-    assert titles(await api.get("/posts?select=title&order=rating.desc.nullslast", "service"))[-1] == "Beta"
-    assert titles(await api.get("/posts?select=title&order=rating.asc.nullsfirst", "service"))[0] == "Beta"
-    assert titles(await api.get("/posts?select=title&order=meta->k.desc.nullslast", "service"))[0] == "Gamma"
+    assert titles(await reading.get("/posts?select=title&order=rating.desc.nullslast", "service"))[-1] == "Beta"
+    assert titles(await reading.get("/posts?select=title&order=rating.asc.nullsfirst", "service"))[0] == "Beta"
+    assert titles(await reading.get("/posts?select=title&order=meta->k.desc.nullslast", "service"))[0] == "Gamma"
     path = "/posts?select=title,author(username)&order=author(username).desc,title"
-    assert titles(await api.get(path, "service")) == ["Delta", "Gamma", "Alpha", "Beta"]
+    assert titles(await reading.get(path, "service")) == ["Delta", "Gamma", "Alpha", "Beta"]
     path = "/posts?select=title,...post_stats(likes)&order=post_stats(likes).desc.nullslast,title.desc"
-    assert titles(await api.get(path, "service")) == ["Beta", "Alpha", "Gamma", "Delta"]
+    assert titles(await reading.get(path, "service")) == ["Beta", "Alpha", "Gamma", "Delta"]
 
 
-async def test_a_window_by_parameters_or_by_header(api: Api) -> None:
-    rows = await api("GET", "/posts?select=title&order=title&offset=1&limit=2", "service")
+async def test_a_window_by_parameters_or_by_header(reading: Api) -> None:
+    rows = await reading("GET", "/posts?select=title&order=title&offset=1&limit=2", "service")
     assert titles(rows.json()) == ["Beta", "Delta"]
     assert rows.headers["content-range"] == "1-2/*"
-    rows = await api("GET", "/posts?select=title&order=title", "service", range="1-2", range_unit="items")
+    rows = await reading("GET", "/posts?select=title&order=title", "service", range="1-2", range_unit="items")
     assert titles(rows.json()) == ["Beta", "Delta"]
-    rows = await api("GET", "/posts?select=title&limit=0", "service")
+    rows = await reading("GET", "/posts?select=title&limit=0", "service")
     assert (rows.status_code, rows.json(), rows.headers["content-range"]) == (200, [], "*/*")
 
 
-async def test_a_count_tells_the_total_and_206_that_there_is_more(api: Api) -> None:
+async def test_a_count_tells_the_total_and_206_that_there_is_more(reading: Api) -> None:
     for kind in ("exact", "planned", "estimated"):
-        response = await api("GET", "/posts?select=title&order=title&limit=1", "ana", prefer=f"count={kind}")
+        response = await reading("GET", "/posts?select=title&order=title&limit=1", "ana", prefer=f"count={kind}")
         assert (response.status_code, response.headers["content-range"]) == (206, "0-0/3")
         assert response.headers["preference-applied"] == f"count={kind}"
-    response = await api("GET", "/posts?title=eq.nope", "ana", prefer="count=exact")
+    response = await reading("GET", "/posts?title=eq.nope", "ana", prefer="count=exact")
     assert (response.status_code, response.headers["content-range"]) == (200, "*/0")
 
 
-async def test_an_offset_past_the_end_is_an_error_when_counted(api: Api) -> None:
-    response = await api("GET", "/posts?offset=9", "ana", prefer="count=exact")
+async def test_an_offset_past_the_end_is_an_error_when_counted(reading: Api) -> None:
+    response = await reading("GET", "/posts?offset=9", "ana", prefer="count=exact")
     assert response.status_code == 416
     assert response.json()["code"] == "PGRST103"
     assert response.json()["details"] == "An offset of 9 was requested, but there are only 3 rows."
-    assert (await api.get("/posts?offset=9", "ana")) == []
+    assert (await reading.get("/posts?offset=9", "ana")) == []
 
 
-async def test_head_has_the_same_status_and_headers_and_no_body(api: Api) -> None:
+async def test_head_has_the_same_status_and_headers_and_no_body(reading: Api) -> None:
     path = "/posts?select=title&order=title&limit=1"
-    got = await api("GET", path, "ana", prefer="count=exact")
-    head = await api("HEAD", path, "ana", prefer="count=exact")
+    got = await reading("GET", path, "ana", prefer="count=exact")
+    head = await reading("HEAD", path, "ana", prefer="count=exact")
     assert head.status_code == got.status_code == 206
     assert head.content == b""
     assert head.headers["content-range"] == got.headers["content-range"]
     assert head.headers["content-type"] == got.headers["content-type"]
 
 
-async def test_one_object_is_given_when_there_is_exactly_one(api: Api) -> None:
+async def test_one_object_is_given_when_there_is_exactly_one(reading: Api) -> None:
     accept = "application/vnd.pgrst.object+json"
-    response = await api("GET", f"/posts?select=title&id=eq.{P1}", accept=accept)
+    response = await reading("GET", f"/posts?select=title&id=eq.{P1}", accept=accept)
     assert response.json() == {"title": "Alpha"}
     assert response.headers["content-type"] == "application/vnd.pgrst.object+json; charset=utf-8"
     for path, rows in ((f"/posts?id=eq.{CAT}", 0), ("/posts", 2)):
-        response = await api("GET", path, accept=accept)
+        response = await reading("GET", path, accept=accept)
         assert (response.status_code, response.json()["code"]) == (406, "PGRST116")
         assert response.json()["details"] == f"The result contains {rows} rows"
 
 
-async def test_nulls_are_stripped_on_request(api: Api) -> None:
+async def test_nulls_are_stripped_on_request(reading: Api) -> None:
     accept = "application/vnd.pgrst.array+json;nulls=stripped"
-    response = await api("GET", f"/posts?select=title,body&id=eq.{P3}", accept=accept)
+    response = await reading("GET", f"/posts?select=title,body&id=eq.{P3}", accept=accept)
     assert response.json() == [{"title": "Gamma"}]
     accept = "application/vnd.pgrst.object+json;nulls=stripped"
-    response = await api("GET", f"/posts?select=title,body&id=eq.{P3}", accept=accept)
+    response = await reading("GET", f"/posts?select=title,body&id=eq.{P3}", accept=accept)
     assert response.json() == {"title": "Gamma"}
 
 
-async def test_csv_has_a_header_line_even_without_rows(api: Api) -> None:
-    response = await api("GET", "/posts?select=title,tags,body,rating&order=title", accept="text/csv")
+async def test_csv_has_a_header_line_even_without_rows(reading: Api) -> None:
+    response = await reading("GET", "/posts?select=title,tags,body,rating&order=title", accept="text/csv")
     assert response.headers["content-type"] == "text/csv; charset=utf-8"
     assert response.text.splitlines() == [
         "title,tags,body,rating",
         'Alpha,"[""red"",""big""]",the fat cat sat,4.50',
         'Gamma,"[""red""]",,3.25',
     ]
-    response = await api("GET", "/posts?select=title,n:views&views=eq.0", accept="text/csv")
+    response = await reading("GET", "/posts?select=title,n:views&views=eq.0", accept="text/csv")
     assert response.text == "title,n\n"
 
 
-async def test_aggregates_group_by_the_other_columns(api: Api) -> None:
+async def test_aggregates_group_by_the_other_columns(reading: Api) -> None:
     path = "/posts?select=published,n:count(),views.sum(),most:views.max(),r:rating.avg()::int&order=published"
-    response = await api("GET", path, "ana", prefer="count=exact")
+    response = await reading("GET", path, "ana", prefer="count=exact")
     assert response.json() == [
         {"published": False, "n": 1, "sum": 20, "most": 20, "r": None},
         {"published": True, "n": 2, "sum": 40, "most": 30, "r": 4},
     ]
     assert response.headers["content-range"] == "0-1/2"
-    assert await api.get("/posts?select=count()", "ana") == [{"count": 3}]
-    assert await api.get("/posts?select=meta->>k,count()&order=meta->>k&limit=1", "ana") == [{"k": "1", "count": 1}]
-    rows = await api.get("/posts?select=author(username),views.sum()", "ana")
+    assert await reading.get("/posts?select=count()", "ana") == [{"count": 3}]
+    assert await reading.get("/posts?select=meta->>k,count()&order=meta->>k&limit=1", "ana") == [{"k": "1", "count": 1}]
+    rows = await reading.get("/posts?select=author(username),views.sum()", "ana")
     assert {row["author"]["username"]: row["sum"] for row in rows} == {"ana": 30, "ben": 30}
 
 
-async def test_an_embed_counts_its_rows(api: Api) -> None:
-    rows = await api.get("/posts?select=title,comments(count)&order=title", "anon")
+async def test_an_embed_counts_its_rows(reading: Api) -> None:
+    rows = await reading.get("/posts?select=title,comments(count)&order=title", "anon")
     assert rows == [{"title": "Alpha", "comments": [{"count": 1}]}, {"title": "Gamma", "comments": [{"count": 1}]}]
 
 
@@ -371,40 +376,40 @@ async def test_a_list_is_never_longer_than_the_cap(api: Api) -> None:
     ],
 )
 async def test_what_cannot_be_asked_is_told_in_the_words_clients_know(
-    api: Api, path: str, status: int, code: str, message: str | None
+    reading: Api, path: str, status: int, code: str, message: str | None
 ) -> None:
-    response = await api("GET", path)
+    response = await reading("GET", path)
     body = response.json()
     assert (response.status_code, body["code"]) == (status, code), body
     assert set(body) == {"code", "message", "details", "hint"}
     assert message is None or body["message"] == message
 
 
-async def test_the_schema_is_named_and_answered(api: Api) -> None:
-    response = await api("GET", "/posts", accept_profile="public")
+async def test_the_schema_is_named_and_answered(reading: Api) -> None:
+    response = await reading("GET", "/posts", accept_profile="public")
     assert response.headers["content-profile"] == "public"
-    response = await api("GET", "/posts", accept_profile="auth")
+    response = await reading("GET", "/posts", accept_profile="auth")
     assert (response.status_code, response.json()["code"]) == (406, "PGRST106")
 
 
-async def test_options_lists_what_the_rules_leave_open(api: Api) -> None:
-    assert (await api("OPTIONS", "/posts")).headers["allow"] == "OPTIONS,GET,HEAD,POST,PATCH,DELETE"
-    assert (await api("OPTIONS", "/tags")).headers["allow"] == "OPTIONS,GET,HEAD"
-    assert (await api("OPTIONS", "/tags", "service")).headers["allow"] == "OPTIONS,GET,HEAD,POST,PATCH,DELETE"
-    assert (await api("OPTIONS", "/nope")).status_code == 404
+async def test_options_lists_what_the_rules_leave_open(reading: Api) -> None:
+    assert (await reading("OPTIONS", "/posts")).headers["allow"] == "OPTIONS,GET,HEAD,POST,PATCH,DELETE"
+    assert (await reading("OPTIONS", "/tags")).headers["allow"] == "OPTIONS,GET,HEAD"
+    assert (await reading("OPTIONS", "/tags", "service")).headers["allow"] == "OPTIONS,GET,HEAD,POST,PATCH,DELETE"
+    assert (await reading("OPTIONS", "/nope")).status_code == 404
 
 
-async def test_other_methods_are_refused(api: Api) -> None:
-    response = await api("PURGE", "/posts")
+async def test_other_methods_are_refused(reading: Api) -> None:
+    response = await reading("PURGE", "/posts")
     assert (response.status_code, response.json()["code"]) == (405, "PGRST117")
 
 
-async def test_a_name_in_the_path_is_decoded_once(api: Api) -> None:
-    assert (await api("GET", "/%70osts")).status_code == 200
-    assert (await api("GET", "/%2570osts")).status_code == 404
-    assert (await api("GET", "/posts%2Fx")).json()["code"] == "PGRST205"
+async def test_a_name_in_the_path_is_decoded_once(reading: Api) -> None:
+    assert (await reading("GET", "/%70osts")).status_code == 200
+    assert (await reading("GET", "/%2570osts")).status_code == 404
+    assert (await reading("GET", "/posts%2Fx")).json()["code"] == "PGRST205"
 
 
-async def test_the_ids_of_the_sample_are_what_they_are(api: Api) -> None:
-    rows = await api.get("/posts?select=id,author&order=title", "service")
+async def test_the_ids_of_the_sample_are_what_they_are(reading: Api) -> None:
+    rows = await reading.get("/posts?select=id,author&order=title", "service")
     assert [(row["id"], row["author"]) for row in rows] == [(P1, ANA), (P2, ANA), (P4, BEN), (P3, BEN)]

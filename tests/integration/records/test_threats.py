@@ -116,11 +116,11 @@ async def test_a_collection_without_rules_is_nobodys_but_the_service_keys(api: A
         "/posts?select=...author(secret)",
     ],
 )
-async def test_a_hidden_field_does_not_exist(api: Api, path: str) -> None:
-    answers = [await api("GET", path.replace("secret", name), "ana") for name in ("secret", "nothing")]
+async def test_a_hidden_field_does_not_exist(reading: Api, path: str) -> None:
+    answers = [await reading("GET", path.replace("secret", name), "ana") for name in ("secret", "nothing")]
     assert answers[0].status_code == 400
     assert answers[0].json() == json.loads(answers[1].text.replace("nothing", "secret"))
-    assert (await api("GET", path, "service")).status_code == 200 or "->" in path
+    assert (await reading("GET", path, "service")).status_code == 200 or "->" in path
 
 
 async def test_a_hidden_field_cannot_be_written(api: Api) -> None:
@@ -175,19 +175,19 @@ async def test_a_relation_to_hidden_rows_filters_as_if_they_were_not_there(api: 
     assert await api.get("/tags?select=name&order=name") == [{"name": "blue"}, {"name": "red"}]
 
 
-async def test_a_hidden_row_of_a_junction_relates_nothing(api: Api) -> None:
+async def test_a_hidden_row_of_a_junction_relates_nothing(reading: Api) -> None:
     path = f"/posts?select=tags(name)&id=eq.{P1}&tags.order=name"
-    assert await api.get(path) == [{"tags": [{"name": "red"}]}]
-    assert await api.get(path, "service") == [{"tags": [{"name": "blue"}, {"name": "red"}]}]
-    assert await api.get("/posts?select=title,tags!inner(name)&tags.name=eq.blue") == []
+    assert await reading.get(path) == [{"tags": [{"name": "red"}]}]
+    assert await reading.get(path, "service") == [{"tags": [{"name": "blue"}, {"name": "red"}]}]
+    assert await reading.get("/posts?select=title,tags!inner(name)&tags.name=eq.blue") == []
 
 
-async def test_private_children_of_public_parents_stay_private(api: Api) -> None:
+async def test_private_children_of_public_parents_stay_private(reading: Api) -> None:
     path = "/profiles?select=username,posts!posts_author_fkey(title,comments(body))&username=eq.ben"
-    assert await api.get(path, "ana") == [
+    assert await reading.get(path, "ana") == [
         {"username": "ben", "posts": [{"title": "Gamma", "comments": [{"body": "hm"}]}]}
     ]
-    assert await api.get("/posts?select=title,comments(count)&order=title") == [
+    assert await reading.get("/posts?select=title,comments(count)&order=title") == [
         {"title": "Alpha", "comments": [{"count": 1}]},
         {"title": "Gamma", "comments": [{"count": 1}]},
     ]
@@ -196,19 +196,19 @@ async def test_private_children_of_public_parents_stay_private(api: Api) -> None
 # --- counts and aggregates (A5, A6) ----------------------------------------------------------------------------------
 
 
-async def test_counts_are_of_visible_rows(api: Api) -> None:
+async def test_counts_are_of_visible_rows(reading: Api) -> None:
     for kind in ("exact", "planned", "estimated"):
         for method in ("GET", "HEAD"):
-            response = await api(method, "/posts?limit=1", prefer=f"count={kind}")
+            response = await reading(method, "/posts?limit=1", prefer=f"count={kind}")
             assert response.headers["content-range"] == "0-0/2"
-    response = await api("PATCH", "/posts", "ana", body={"body": "x"}, prefer="count=exact")
+    response = await reading("PATCH", "/posts", "ana", body={"body": "x"}, prefer="count=exact")
     assert response.headers["content-range"] == "0-1/2"
 
 
-async def test_aggregates_are_of_visible_rows_and_not_for_everyone(api: Api) -> None:
-    assert await api.get("/posts?select=count(),views.sum()", "ana") == [{"count": 3, "sum": 60}]
+async def test_aggregates_are_of_visible_rows_and_not_for_everyone(reading: Api) -> None:
+    assert await reading.get("/posts?select=count(),views.sum()", "ana") == [{"count": 3, "sum": 60}]
     for path in ("/posts?select=count()", "/posts?select=views.max()", "/posts?select=comments(body.max())"):
-        response = await api("GET", path)
+        response = await reading("GET", path)
         assert (response.status_code, response.json()["code"]) == (400, "PGRST123")
 
 
@@ -301,10 +301,10 @@ async def test_no_value_gets_into_a_field_of_the_servers(api: Api, collection: s
 # --- schemas and names (A14, C1) -------------------------------------------------------------------------------------
 
 
-async def test_only_the_exposed_schema_can_be_reached(api: Api) -> None:
+async def test_only_the_exposed_schema_can_be_reached(reading: Api) -> None:
     for profile in ("auth", "mbaas", "pg_catalog", "information_schema", "PUBLIC", "public,auth", "", 'public"'):
         for method, header in (("GET", "accept_profile"), ("POST", "content_profile")):
-            response = await api(
+            response = await reading(
                 method, "/posts", "service", body={} if method == "POST" else None, **{header: profile}
             )
             assert (response.status_code, response.json()["code"]) == (406, "PGRST106"), profile
@@ -326,12 +326,12 @@ async def test_only_collections_have_a_path(api: Api, name: str) -> None:
         assert (response.status_code, response.json()["code"]) == (404, "PGRST205"), (method, name)
 
 
-async def test_internal_tables_cannot_be_embedded_or_called(api: Api) -> None:
+async def test_internal_tables_cannot_be_embedded_or_called(reading: Api) -> None:
     for target in ("users", "auth.users", "system_migrations", "pg_class"):
-        response = await api("GET", f"/profiles?select={target}(*)", "service")
+        response = await reading("GET", f"/profiles?select={target}(*)", "service")
         assert response.status_code == 400
     for name in ("touch", "refuse", "halt", "jwt", "uid", "pg_read_file", "version"):
-        assert (await api("POST", f"/rpc/{name}", "service", body={})).status_code == 404
+        assert (await reading("POST", f"/rpc/{name}", "service", body={})).status_code == 404
 
 
 HOSTILE = [
@@ -380,16 +380,16 @@ async def test_a_name_is_looked_up_and_never_pasted(api: Api, name: str) -> None
     assert await snapshot(api) == before
 
 
-async def test_an_alias_is_a_key_and_nothing_more(api: Api) -> None:
+async def test_an_alias_is_a_key_and_nothing_more(reading: Api) -> None:
     for name in HOSTILE:
         quoted = quote('"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"', safe="")
-        (row,) = await api.get(f"/posts?select={quoted}:title&id=eq.{P1}")
+        (row,) = await reading.get(f"/posts?select={quoted}:title&id=eq.{P1}")
         assert row == {name: "Alpha"}
 
 
-async def test_a_json_step_is_a_value_and_nothing_more(api: Api) -> None:
+async def test_a_json_step_is_a_value_and_nothing_more(reading: Api) -> None:
     for step in ("'x", "a'b", "x' or '1'='1", "\\", "é", "$1"):
-        found = await api.get(f"/posts?select=meta->{quote(step, safe='')}&id=eq.{P1}")
+        found = await reading.get(f"/posts?select=meta->{quote(step, safe='')}&id=eq.{P1}")
         assert list(found[0].values()) == [None]
 
 
@@ -409,11 +409,11 @@ async def test_a_value_is_bound(api: Api, value: str) -> None:
     assert found == {"title": value}
 
 
-async def test_regular_expressions_are_not_for_the_anonymous(api: Api) -> None:
+async def test_regular_expressions_are_not_for_the_anonymous(reading: Api) -> None:
     for query in ("title=match.x", "title=imatch.x", "or=(title.match.x,views.eq.1)", "title=match(any).{a,b}"):
-        response = await api("GET", f"/posts?{query}")
+        response = await reading("GET", f"/posts?{query}")
         assert (response.status_code, response.json()["code"]) == (401, "42501"), query
-    response = await api("GET", "/posts?select=comments!inner(body)&comments.body=match.x")
+    response = await reading("GET", "/posts?select=comments!inner(body)&comments.body=match.x")
     assert response.status_code == 401
 
 

@@ -23,7 +23,7 @@ from mbaas.core.observe import (
     QueryRan,
     SecurityEvent,
 )
-from mbaas.http.access import json_access_log, log_access_log
+from mbaas.http.access import access_log, json_access_log, log_access_log
 from mbaas.http.logs import REQUEST_ID, LineWriter, Log, make_log, redirect_standard_logging
 from mbaas.http.metrics import Metrics
 from mbaas.http.redact import HIDDEN, is_secret_name, redact, redact_text
@@ -175,6 +175,28 @@ def test_for_people_there_are_columns() -> None:
     assert "request" in stream.getvalue()
     assert "duration_ms=1.2" in stream.getvalue()
     assert not stream.getvalue().startswith("{")
+
+
+@pytest.mark.parametrize(
+    ("settings", "terminal", "start"),
+    [
+        ({"format": "json"}, True, "{"),
+        ({"format": "auto"}, False, "{"),
+        ({"format": "auto"}, True, "2"),
+        ({"format": "console"}, False, "2"),
+        ({"requests": False}, True, None),
+        ({"level": "warning"}, False, None),
+    ],
+)
+def test_requests_are_logged_as_the_settings_say(settings: dict[str, Any], terminal: bool, start: str | None) -> None:
+    stream = io.StringIO()
+    writer = LineWriter(stream)
+    asked = LogSettings(**settings)
+    write = access_log(asked, writer=writer, log=make_log(asked, writer, terminal=terminal), terminal=terminal)
+    if write is not None:
+        write({"method": "GET", "path": "/x", "state": {}}, 200, 0.0)
+    writer.close()
+    assert (stream.getvalue()[:1] or None) == start
 
 
 def test_an_access_line_hides_tokens_in_paths_and_is_not_endless() -> None:
