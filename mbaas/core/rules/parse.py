@@ -38,7 +38,8 @@ _KEPT: Mapping[type[exp.Expression], frozenset[str]] = {
     exp.Lower: frozenset({"this"}), exp.Upper: frozenset({"this"}), exp.Abs: frozenset({"this"}),
     exp.In: frozenset({"this", "expressions", "query", "negate"}), exp.Subquery: frozenset({"this"}),
     exp.Table: frozenset({"this", "alias"}), exp.TableAlias: frozenset({"this"}),
-    exp.Between: frozenset({"this", "low", "high", "negate"}), exp.Array: frozenset({"expressions", "bracket_notation"}),
+    exp.Between: frozenset({"this", "low", "high", "negate"}),
+    exp.Array: frozenset({"expressions", "bracket_notation"}),
 }  # fmt: skip
 _OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.CASE})
 _CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.END})
@@ -285,7 +286,7 @@ class _Reader:
             self._scopes.pop()
 
 
-def _chain(node: Any, kind: type[exp.Expression]) -> list[Any]:
+def _chain(node: Any, kind: type[exp.And | exp.Or]) -> list[Any]:
     """``a and b and c``, which comes as ``(a and b) and c``, as it was written."""
     items = []
     while isinstance(node, kind):
