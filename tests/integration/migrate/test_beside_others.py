@@ -13,20 +13,12 @@ import pytest
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.migrate import apply, down, migrate, plan, status
 from mbaas.adapters.postgres.migration_run import Patience
-from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.core.errors import MigrationError
 from mbaas.core.observe import MigrationStepBegan, MigrationWaits, Observation
 from mbaas.core.schema.catalog import Catalog, Check, Index, IndexField
 from mbaas.core.sql.fragment import Statement
 from tests.conftest import SOAK
 from tests.schemas import catalog, collection, field, no_policies
-
-pytestmark = pytest.mark.usefixtures("system")
-
-
-@pytest.fixture
-async def system(database: Database) -> None:
-    await apply_system_schema(database)
 
 
 @pytest.fixture
@@ -113,6 +105,9 @@ async def test_values_written_while_a_column_is_being_kept_are_kept(
 ) -> None:
     await migrate(database, catalog(collection("posts", field("old"), field("title"))), no_policies)
     await database.execute("insert into posts (title, old) values ('a', 'before'), ('b', 'before')")
+    # The writer is a caller, who may not write the copy himself.
+    await database.execute("grant all on posts to anon; create policy all_of_it on posts to anon using (true)")
+    await other.execute("set role anon")
     writes: list[asyncio.Future[object]] = []
 
     def observe(observation: Observation) -> None:
@@ -146,7 +141,7 @@ async def test_a_lock_that_is_not_given_is_asked_for_again_and_lets_everybody_pa
             if len(waits) == 4:
                 commits.append(asyncio.ensure_future(reader.commit()))
 
-    async with Writer(database_url) as writer:
+    async with asyncio.timeout(30), Writer(database_url) as writer:
         patience = Patience(lock_ms=100)
         await migrate(database, GROWN, no_policies, allow_destructive=True, patience=patience, observe=observe)
     assert len(waits) >= 4
