@@ -139,6 +139,20 @@ async def test_dropped_columns_and_tables_come_back_with_their_data(database: Da
     assert await value(database, "select number from posts where title = 'next'") == "10"
 
 
+async def test_a_row_that_gets_a_value_back_is_not_stamped(database: Database) -> None:
+    stamped = (
+        field("updated_at", "timestamptz", managed=True),
+        field("_modified", "timestamptz", required=True, default="now()", managed=True),
+        field("_deleted", "bool", required=True, default="false"),
+    )
+    await bring(database, catalog(collection("notes", field("text"), *stamped, sync=True)))
+    await database.execute("insert into notes (text, updated_at) values ('a', '2001-01-01')")
+    before = await rows(database, "select text, updated_at, _modified from notes")
+    await bring(database, catalog(collection("notes", *stamped, sync=True)))
+    await down(database)
+    assert await rows(database, "select text, updated_at, _modified from notes") == before
+
+
 async def test_values_written_since_a_narrowing_are_not_overwritten_by_the_way_back(database: Database) -> None:
     await bring(database, catalog(collection("posts", field("n", "numeric(6,2)"))))
     await database.execute("insert into posts (n) values (1.25), (2.25)")
