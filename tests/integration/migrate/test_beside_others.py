@@ -78,7 +78,7 @@ class Writer:
 
 async def test_writers_never_wait_a_second_while_a_large_table_changes(database: Database, database_url: str) -> None:
     await migrate(database, SMALL, no_policies)
-    count = 1_000_000 if SOAK else 150_000
+    count = 1_000_000 if SOAK else 80_000
     await database.execute(
         f"insert into posts (title, n, old) select 't' || g, g, 'o' || g from generate_series(1, {count}) as g"
     )
