@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from mbaas.adapters.postgres.cluster.initialise import OWNER
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres
+from tests.throwaway import throw_away_directory
 
 SOAK = bool(os.environ.get("MBAAS_SOAK"))
 _numbers = itertools.count(1)
@@ -23,15 +24,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite-golden", action="store_true", help="write tests/golden anew from what the code gives")
 
 
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a text with ``tests/golden/<name>``."""
+
+    def compare(name: str, text: str) -> None:
+        path = Path(__file__).parent / "golden" / name
+        if request.config.getoption("--rewrite-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert path.exists(), f"{path} is missing; run with --rewrite-golden"
+        assert text == path.read_text(encoding="utf-8")
+
+    return compare
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[EmbeddedPostgres]:
     """A throw-away cluster, without fsync: tests of durability start their own."""
-    with tempfile.TemporaryDirectory(prefix="mbaas-test-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
+    with throw_away_directory("mbaas-test-") as name:
         loop = asyncio.new_event_loop()
-        server = EmbeddedPostgres(
-            Path(name) / "pg", settings={"fsync": "off", "max_connections": "200"}, unsafe_dev=True
-        )
+        settings = {"fsync": "off", "max_connections": "200"}
+        server = EmbeddedPostgres(Path(name) / "pg", settings=settings, unsafe_dev=True)
         loop.run_until_complete(server.start())
         yield server
         loop.run_until_complete(server.stop())
@@ -42,8 +56,8 @@ def cluster() -> Iterator[EmbeddedPostgres]:
 async def database_url(cluster: EmbeddedPostgres) -> AsyncIterator[str]:
     """The URL of an empty database of this test's own."""
     name = f"t{os.getpid()}_{next(_numbers)}"
-    admin = await asyncpg.connect(cluster.url("postgres"))
-    await admin.execute(f"create database {name}")
+    admin = await asyncpg.connect(cluster.admin_url("postgres"))
+    await admin.execute(f"create database {name} owner {OWNER}")
     yield cluster.url(name)
     await admin.execute(f"drop database {name} with (force)")
     await admin.close()

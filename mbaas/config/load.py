@@ -24,7 +24,8 @@ from mbaas.config.settings import (
     ServerSettings,
 )
 from mbaas.config.source import KeyPath, Source, read_source, resolve_environment
-from mbaas.core.errors import ConfigError
+from mbaas.core.errors import ConfigError, RuleError
+from mbaas.core.rules.ruleset import compile_rules
 from mbaas.core.schema.catalog import Catalog, Function
 
 T = TypeVar("T")
@@ -63,17 +64,28 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     built = builder.build()
     errors += builder.errors
     functions, functions_sql = _functions(source, path.parent, errors)
+    catalog = Catalog(collections=built, functions=functions)
+    if not errors:
+        errors += _rule_faults(source, catalog)
     if errors:
         raise _together(errors)
     root = path.resolve().parent
     return Config(
         root=root,
         data=root / ".mbaas",
-        catalog=Catalog(collections=built, functions=functions),
+        catalog=catalog,
         functions_sql=functions_sql,
         places={".".join(key): source.place(key) for key in source.places if key[0] == "collections"},
         **{name: value for name, value in sections.items() if value is not None},
     )
+
+
+def _rule_faults(source: Source, catalog: Catalog) -> list[ConfigError]:
+    try:
+        compile_rules(catalog)
+    except RuleError as error:
+        return [source.error(fault.key, fault.message, hint=fault.hint) for fault in error.details]
+    return []
 
 
 def _tables(source: Source, name: str, kind: type[T], errors: list[ConfigError]) -> dict[str, T]:

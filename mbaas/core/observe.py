@@ -71,6 +71,21 @@ class SecurityEvent(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
+class MigrationStepBegan(msgspec.Struct, frozen=True):
+    """A migration comes to its next step. ``number`` counts from 1 to ``of``."""
+
+    title: str
+    number: int
+    of: int
+
+
+class MigrationWaits(msgspec.Struct, frozen=True):
+    """Somebody holds what a migration needs; it lets everyone pass and tries again."""
+
+    title: str
+    attempt: int
+
+
 Observation: TypeAlias = (
     QueryRan
     | DatabaseLost
@@ -81,6 +96,8 @@ Observation: TypeAlias = (
     | HookRested
     | MailFailed
     | SecurityEvent
+    | MigrationStepBegan
+    | MigrationWaits
 )
 Observe: TypeAlias = Callable[[Observation], None]
 

@@ -8,8 +8,9 @@ from typing import TypeAlias
 
 import msgspec
 
+from mbaas.config.settings import LogSettings
 from mbaas.core.identity import Identity
-from mbaas.http.logs import LineWriter, Log
+from mbaas.http.logs import LineWriter, Log, for_people
 from mbaas.http.redact import redact_text
 from mbaas.http.respond import Scope
 
@@ -31,6 +32,15 @@ class Line(msgspec.Struct, omit_defaults=True):
     client_ip: str
     role: str = ""
     user_id: str | None = None
+
+
+def access_log(
+    settings: LogSettings, *, writer: LineWriter, log: Log, terminal: bool | None = None
+) -> AccessLog | None:
+    """As ``[log]`` says; ``None`` when requests are not logged."""
+    if not settings.requests or settings.level in ("warning", "error"):
+        return None
+    return log_access_log(log) if for_people(settings, terminal=terminal) else json_access_log(writer)
 
 
 def json_access_log(writer: LineWriter) -> AccessLog:
@@ -72,12 +82,12 @@ def log_access_log(log: Log) -> AccessLog:
 
 
 def _line(scope: Scope, status: int, seconds: float) -> Line:
-    path: str = scope["path"]
+    state = scope["state"]
+    path: str = state.get("path") or scope["path"]
     if len(path) > 512:
         path = path[:512] + "…"
     if "=" in path or "eyJ" in path or "sb_" in path:
         path = redact_text(path)
-    state = scope["state"]
     line = Line("", "info", "request", scope["method"], path, status, round(seconds * 1000, 2), "", "")
     line.request_id = state.get("request_id", "")
     line.client_ip = state.get("client_ip", "")

@@ -156,7 +156,7 @@ class Authenticator:
         if expires is None:
             raise TokenInvalid("the token never expires")
         if now >= expires:
-            raise TokenExpired("the token has expired", hint="refresh the session")
+            raise TokenExpired("JWT expired", hint="refresh the session")
         if (_seconds(claims, "nbf") or 0) > now + CLOCK_SKEW_S:
             raise TokenInvalid("the token is not valid yet")
         if claims.get("iss") not in issuers:

@@ -24,7 +24,7 @@ ONCE = (
 )
 """Headers that decide something and may come once: two of them would let two readers see two requests."""
 
-_ODD = re.compile(r"//|/\.\.?(?:/|\Z)|\\|[\x00-\x1f\x7f\ufffd]")
+_ODD = re.compile(r"//|/\.\.?(?:/|\Z)|\\|[\x00-\x1f\x7f]")
 _ENCODED_SLASH = re.compile(rb"%2f|%5c", re.IGNORECASE)
 
 
@@ -57,7 +57,7 @@ def check_head(scope: Scope, head: dict[bytes, bytes], *, max_url: int) -> None:
     head: the headers as a dict. Raises UrlTooLong, HeadersTooLarge, QueryError.
     """
     query: bytes = scope["query_string"]
-    if len(scope["path"]) + len(query) > max_url:
+    if len(scope.get("raw_path") or scope["path"]) + len(query) > max_url:
         raise UrlTooLong(f"a URL has at most {max_url} bytes", hint="send long lists in the body of an rpc call")
     if not query.isascii():
         try:

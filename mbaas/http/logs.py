@@ -87,12 +87,10 @@ class LineWriter:
 
 def make_log(settings: LogSettings, writer: LineWriter, *, terminal: bool | None = None) -> Log:
     """The log of one server. terminal: whether people read it, for format ``auto``; ``None``: ask standard error."""
-    console = settings.format == "console"
-    if settings.format == "auto":
-        console = sys.stderr.isatty() if terminal is None else terminal
     render: structlog.typing.Processor = _render_json
-    if console:
-        render = structlog.dev.ConsoleRenderer(colors=terminal is not False and sys.stderr.isatty())
+    if for_people(settings, terminal=terminal):
+        colors = terminal is not False and sys.stderr.isatty()
+        render = structlog.dev.ConsoleRenderer(colors=colors, timestamp_key="time")
     log: Log = structlog.wrap_logger(
         writer,
         processors=[
@@ -105,6 +103,13 @@ def make_log(settings: LogSettings, writer: LineWriter, *, terminal: bool | None
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[settings.level]),
     )
     return log.bind()
+
+
+def for_people(settings: LogSettings, *, terminal: bool | None = None) -> bool:
+    """Columns rather than JSON."""
+    if settings.format == "auto":
+        return sys.stderr.isatty() if terminal is None else terminal
+    return settings.format == "console"
 
 
 def redact_event(_: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:

@@ -27,7 +27,7 @@ Begin = Callable[[Identity], AbstractAsyncContextManager[Transaction]]
 def plugin_routes(
     provided: Iterable[Provided], *, begin: Begin, timeout_s: float, observe: Observe = ignore
 ) -> ASGIApp:
-    """An ASGI app to be mounted at ``PREFIX``. It raises what the edge words: NotFound, Forbidden, ….
+    """An ASGI app for ``PREFIX``, behind the edge. It raises what the edge words: NotFound, Forbidden, ….
 
     begin: opens a transaction as the caller. timeout_s: what one call may take.
     """
@@ -37,7 +37,7 @@ def plugin_routes(
         routes.setdefault(path, {})[item.capability.method] = item.capability
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"].removeprefix(PREFIX).rstrip("/")
+        path = scope["state"]["path"].removeprefix(PREFIX)
         by_method = routes.get(path)
         if by_method is None:
             raise NotFound("no plugin has a route here")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import signal
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 import uvicorn
@@ -27,10 +28,18 @@ class Server(uvicorn.Server):
     and exit with 0.
     """
 
-    def __init__(self, config: uvicorn.Config, health: Health, *, announce_s: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, health: Health, *, announce_s: float, on_started: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._health = health
         self._announce_s = announce_s
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_started()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._health.drain()
@@ -50,7 +59,9 @@ class Server(uvicorn.Server):
                 self._captured_signals.clear()  # uvicorn would raise them again and so kill the process
 
 
-def server(app: ASGIApp, settings: ServerSettings, *, health: Health) -> Server:
+def server(
+    app: ASGIApp, settings: ServerSettings, *, health: Health, on_started: Callable[[], None] = lambda: None
+) -> Server:
     """A server to ``run()``, or to ``await serve()``. Its ``should_exit`` set to true ends it from inside."""
     config = uvicorn.Config(
         app,
@@ -67,4 +78,4 @@ def server(app: ASGIApp, settings: ServerSettings, *, health: Health) -> Server:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=math.ceil(settings.drain_s),
     )
-    return Server(config, health, announce_s=min(ANNOUNCE_S, settings.drain_s / 2))
+    return Server(config, health, announce_s=min(ANNOUNCE_S, settings.drain_s / 2), on_started=on_started)

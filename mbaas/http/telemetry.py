@@ -1,6 +1,11 @@
-"""Where observations go: some become log lines, some numbers."""
+"""Where observations go: numbers for those that are counted, a log line for all but the fast statements."""
 
 from __future__ import annotations
+
+import logging
+import re
+
+import msgspec
 
 from mbaas.core.observe import (
     DatabaseBack,
@@ -8,14 +13,41 @@ from mbaas.core.observe import (
     HookFailed,
     HookRested,
     MailFailed,
+    MigrationWaits,
     Observation,
     Observe,
+    PostgresExited,
+    PostgresStarted,
     QueryRan,
+    SecurityEvent,
 )
 from mbaas.http.logs import Log
 from mbaas.http.metrics import Metrics
 
 SLOW_MS = 1000.0
+
+LEVELS: dict[type, int] = {
+    DatabaseLost: logging.ERROR,
+    DatabaseBack: logging.WARNING,
+    HookFailed: logging.ERROR,
+    HookRested: logging.ERROR,
+    MailFailed: logging.ERROR,
+    MigrationWaits: logging.WARNING,
+    PostgresExited: logging.ERROR,
+    PostgresStarted: logging.WARNING,
+    QueryRan: logging.WARNING,
+    SecurityEvent: logging.WARNING,
+}
+"""The level of a line; a class without one is information."""
+
+COUNTED: dict[type, str] = {
+    DatabaseLost: "",
+    HookFailed: "hook",
+    MailFailed: "kind",
+    PostgresExited: "",
+    SecurityEvent: "kind",
+}
+"""What is counted, and the field that tells its kinds apart: one of few values, never one that callers choose."""
 
 
 def observer(log: Log, metrics: Metrics) -> Observe:
@@ -24,25 +56,17 @@ def observer(log: Log, metrics: Metrics) -> Observe:
     def observe(told: Observation) -> None:
         if isinstance(told, QueryRan):
             metrics.statements.add((), told.duration_ms / 1000)
-            if told.duration_ms > SLOW_MS:
-                log.warning("slow_statement", sql=told.sql, duration_ms=round(told.duration_ms))
-        elif isinstance(told, HookFailed):
-            metrics.count("hook_failed", told.hook)
-            log.error("hook_failed", hook=told.hook, on=told.event, error=told.error, trace=told.trace)
-        elif isinstance(told, HookRested):
-            log.error("hook_rests", hook=told.hook, on=told.event, rest_s=told.rest_s)
-        elif isinstance(told, MailFailed):
-            metrics.count("mail_failed", told.kind)
-            log.error("mail_failed", mail=told.kind, reason=told.reason)
-        elif isinstance(told, DatabaseLost):
-            metrics.database_up = False
-            metrics.count("database_lost")
-            log.error("database_lost", reason=told.reason)
-        elif isinstance(told, DatabaseBack):
-            metrics.database_up = True
-            log.warning("database_back", down_ms=round(told.down_ms))
-        else:
-            metrics.count("security", told.kind)
-            log.warning("security", kind=told.kind, subject=told.subject, detail=told.detail)
+            if told.duration_ms <= SLOW_MS:
+                return
+        elif isinstance(told, DatabaseLost | DatabaseBack):
+            metrics.database_up = isinstance(told, DatabaseBack)
+        kind = type(told)
+        name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
+        if (field := COUNTED.get(kind)) is not None:
+            metrics.count(name, getattr(told, field) if field else "")
+        fields = msgspec.structs.asdict(told)
+        if "event" in fields:  # the log's own word for the name of the line
+            fields["on"] = fields.pop("event")
+        log.log(LEVELS.get(kind, logging.INFO), name, **fields)
 
     return observe

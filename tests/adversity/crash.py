@@ -23,12 +23,17 @@ _FIRST_START_S = 60.0
 
 @dataclass
 class Report:
-    """What a run saw. restarts_s: for each kill, the time until a write that began after it was acknowledged."""
+    """What a run saw.
+
+    restarts_s: for each kill, the time until a write that began after it was acknowledged. errors: what writes raised
+    once the first had been acknowledged.
+    """
 
     seed: int
     acknowledged: set[int] = field(default_factory=set)
     attempted: int = 0
     slowest_failure_s: float = 0.0
+    errors: set[type[Exception]] = field(default_factory=set)
     restarts_s: list[float] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
     torn: dict[int, int] = field(default_factory=dict)
@@ -73,8 +78,9 @@ async def run_crashes(
             try:
                 async with asyncio.timeout(_WRITE_LIMIT_S):
                     await write(number)
-            except Exception:
+            except Exception as error:
                 if latest[0]:
+                    report.errors.add(type(error))
                     report.slowest_failure_s = max(report.slowest_failure_s, time.monotonic() - began)
                 await asyncio.sleep(0.01)  # as a client would
                 continue

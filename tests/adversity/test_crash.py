@@ -3,18 +3,18 @@
 import asyncio
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
 import pytest
-from adversity.crash import run_crashes
 
 from mbaas.adapters.postgres.cluster.processes import read_pid_file
 from mbaas.adapters.postgres.database import Database
-from mbaas.core.errors import MbaasError
+from mbaas.core.errors import Unavailable
 from mbaas.core.sql.fragment import Statement
+from tests.adversity.crash import run_crashes
+from tests.throwaway import throw_away_directory
 
 SEEDS = range(20) if os.environ.get("MBAAS_SOAK") else range(3)
 
@@ -30,7 +30,7 @@ class Pairs:
     async def _opened(self) -> Database:
         async with self._opening:
             if self._database is None:
-                url = f"postgresql://mbaas@/mbaas?host={self._directory}/run&port=5432"
+                url = f"postgresql://mbaas_owner@/mbaas?host={self._directory}/run&port=5432"
                 database = Database(url, connections=4)
                 await database.open(timeout_s=0.5)
                 await database.execute("drop table if exists pairs")
@@ -56,13 +56,13 @@ class Pairs:
 
 @pytest.fixture(scope="module")
 def directory() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="mbaas-crash-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
+    # What a killed process had written stays in the kernel's hands, on a disk as in memory.
+    with throw_away_directory("mbaas-crash-") as name:
         yield Path(name) / "pg"
 
 
 def _command(directory: Path) -> list[str]:
-    return [sys.executable, str(Path(__file__).with_name("postgres_under_test.py")), str(directory)]
+    return [sys.executable, str(Path(__file__).with_name("run_postgres.py")), str(directory)]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -74,6 +74,7 @@ async def test_a_killed_postmaster_comes_back_with_every_acknowledged_write(dire
     pairs = Pairs(directory)
     report = await run_crashes(_command(directory), pairs.write, pairs.read, seed=seed, parts=2, victim=postmaster)
     report.check()
+    assert report.errors <= {Unavailable}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -81,6 +82,7 @@ async def test_a_killed_server_finds_its_postgres_and_every_acknowledged_write(d
     pairs = Pairs(directory)
     report = await run_crashes(_command(directory), pairs.write, pairs.read, seed=seed, parts=2)
     report.check()
+    assert report.errors <= {Unavailable}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -88,24 +90,9 @@ async def test_a_killed_backend_costs_no_acknowledged_write(directory: Path, see
     def backend(_: int) -> int | None:
         found = read_pid_file(directory / "data")
         children = [] if found is None else psutil.Process(found.pid).children()
-        return next((child.pid for child in children if "mbaas mbaas" in " ".join(child.cmdline())), None)
+        return next((child.pid for child in children if "mbaas_owner mbaas" in " ".join(child.cmdline())), None)
 
     pairs = Pairs(directory)
     report = await run_crashes(_command(directory), pairs.write, pairs.read, seed=seed, parts=2, victim=backend)
     report.check()
-
-
-async def test_the_errors_of_a_write_during_a_crash_are_ours(directory: Path) -> None:
-    pairs = Pairs(directory)
-    seen: set[str] = set()
-
-    async def write(number: int) -> None:
-        try:
-            await pairs.write(number)
-        except Exception as error:
-            seen.add(type(error).__name__ if isinstance(error, MbaasError) else f"raw {error!r}")
-            raise
-
-    report = await run_crashes(_command(directory), write, pairs.read, seed=7, parts=2, kills=1)
-    report.check()
-    assert seen == {"Unavailable"}
+    assert report.errors <= {Unavailable}

@@ -142,9 +142,9 @@ class Js:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    async def __call__(self, code: str, **args: Any) -> Any:
+    async def __call__(self, snippet: str, /, **args: Any) -> Any:
         """What the snippet returned. Raises AssertionError when it threw."""
-        answer = await asyncio.to_thread(self._ask, json.dumps({"code": code, "args": args}))
+        answer = await asyncio.to_thread(self._ask, json.dumps({"code": snippet, "args": args}))
         assert "thrown" not in answer, answer["thrown"]
         return answer["result"]
 

@@ -63,7 +63,7 @@ def test_every_event_is_exported_documented_and_tested(event: type[Any]) -> None
     assert event.__name__ in mbaas.plugin.__all__
     assert event.__name__ in HEADINGS
     assert event.__doc__
-    tests = (REPOSITORY / "tests" / "unit" / "hooks" / "test_dispatch.py").read_text()
+    tests = (REPOSITORY / "tests" / "unit" / "hooks" / "test_hooks_dispatch.py").read_text()
     assert re.search(rf"hooks\.(around|after)\({event.__name__}\b", tests)
 
 

@@ -26,14 +26,14 @@ from mbaas.plugin import Refused
 REPOSITORY = Path(__file__).parents[2]
 USER = Identity(role="authenticated", claims={"role": "authenticated", "sub": "7f1b2c5e-0000-4000-8000-000000000001"})
 TABLE = """
-create table posts (id serial primary key, author uuid, title text not null,
+create table public.posts (id serial primary key, author uuid, title text not null,
                     slug text unique check (slug ~ '^[a-z0-9-]+$'));
-alter table posts enable row level security;
-grant select, insert on posts to anon, authenticated;
-grant usage on sequence posts_id_seq to anon, authenticated;
-create policy mine on posts for select to authenticated using (author = auth.uid());
-create policy add on posts for insert to authenticated with check (author = auth.uid());
-insert into posts (author, title) values (null, 'somebody else''s');
+alter table public.posts enable row level security;
+grant select, insert on public.posts to anon, authenticated;
+grant usage on sequence public.posts_id_seq to anon, authenticated;
+create policy mine on public.posts for select to authenticated using (author = auth.uid());
+create policy add on public.posts for insert to authenticated with check (author = auth.uid());
+insert into public.posts (author, title) values (null, 'somebody else''s');
 """
 
 
@@ -55,7 +55,7 @@ async def insert(database: Database, hooks: Hooks, **values: Any) -> Record:
     async with database.transaction() as transaction:
 
         async def final(event: RecordCreate) -> Record:
-            text = "insert into posts (title, slug) values ($1, $2) returning id, title, slug"
+            text = "insert into public.posts (title, slug) values ($1, $2) returning id, title, slug"
             row = await transaction.fetch_row(Statement(text, (event.values["title"], event.values.get("slug"))))
             assert row is not None
             return dict(zip(("id", "title", "slug"), row, strict=True))
@@ -65,7 +65,7 @@ async def insert(database: Database, hooks: Hooks, **values: Any) -> Record:
 
 
 async def titles(database: Database) -> list[str | None]:
-    return [row[0] for row in await database.fetch_rows(Statement("select title from posts order by id"))]
+    return [row[0] for row in await database.fetch_rows(Statement("select title from public.posts order by id"))]
 
 
 async def test_sql_of_a_hook_meets_the_policies_of_the_caller(posts: Database) -> None:
@@ -81,7 +81,8 @@ async def test_sql_of_a_hook_meets_the_policies_of_the_caller(posts: Database) -
     async with transactions_as_caller(posts)(ANON) as transaction:
         assert await transaction.fetch("select title from posts") == []
         with pytest.raises(DatabaseError, match="row-level security"):
-            await transaction.fetch("insert into posts (title) values ('x') returning id")
+            async with transaction.savepoint():
+                await transaction.fetch("insert into posts (title) values ('x') returning id")
 
 
 async def test_the_servers_own_statements_between_are_not_the_callers(posts: Database) -> None:
@@ -96,18 +97,35 @@ async def test_the_servers_own_statements_between_are_not_the_callers(posts: Dat
         assert await transaction.fetch_row(who) == owner
 
 
-async def test_a_failed_statement_leaves_no_way_on_as_the_owner(posts: Database) -> None:
-    async with posts.transaction() as transaction:
+async def spoil(database: Database) -> None:
+    """A hook that catches what it should not, and goes on."""
+    async with database.transaction() as transaction:
         with pytest.raises(DatabaseError, match="division by zero"):
             await AsCaller(transaction, ANON).fetch("select 1/0")
-        with pytest.raises(DatabaseError, match="transaction is aborted"):
-            await transaction.fetch_row(Statement("select 1"))
+        await transaction.fetch_row(Statement("insert into public.posts (title) values ('as the owner') returning id"))
+
+
+async def test_a_failed_statement_leaves_no_way_on_as_the_owner(posts: Database) -> None:
+    before = await titles(posts)
+    with pytest.raises(DatabaseError, match="transaction is aborted"):
+        await spoil(posts)
+    assert await titles(posts) == before
+
+
+async def lose(as_caller: AsCaller) -> None:
+    async with as_caller.savepoint():
+        await as_caller.fetch("insert into posts (author, title) values (auth.uid(), 'lost') returning id")
+        await as_caller.fetch("select 1/0")
+
+
+async def test_a_failure_in_a_savepoint_undoes_the_savepoint_alone(posts: Database) -> None:
     async with posts.transaction() as transaction:
-        as_caller = AsCaller(transaction, ANON)
+        as_caller = AsCaller(transaction, USER)
+        await as_caller.fetch("insert into posts (author, title) values (auth.uid(), 'kept') returning id")
         with pytest.raises(DatabaseError):
-            async with as_caller.savepoint():
-                await as_caller.fetch("select 1/0")
-        assert await transaction.fetch_row(Statement("select current_user::text")) != ("anon",)
+            await lose(as_caller)
+        assert await transaction.fetch_row(Statement("select current_user::text")) != ("authenticated",)
+    assert (await titles(posts))[1:] == ["kept"]
 
 
 async def test_values_of_hooks_are_bound_and_come_back_as_json_has_them(posts: Database) -> None:

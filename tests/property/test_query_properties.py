@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from strategies_query import hostile, names, read_parts, texts
 
 from mbaas.core.errors import BodyInvalid, QueryError
 from mbaas.core.query.body import parse_call, parse_insert, parse_update
 from mbaas.core.query.format import format_read_parts
 from mbaas.core.query.headers import parse_accept, parse_content_type, parse_prefer
 from mbaas.core.query.limits import Limits
-from mbaas.core.query.parse import apply_range, parse_parameters, parse_read_parts
+from mbaas.core.query.parse import parse_parameters, parse_read_parts
+from mbaas.core.query.ranges import apply_range
 from mbaas.core.query.types import Condition, Path, ReadParts
+from tests.strategies_query import hostile, names, read_parts, texts
 
 SOAK = bool(os.environ.get("MBAAS_SOAK"))
 few = settings(
@@ -159,6 +160,9 @@ PILES = [
     ";",
     "text/csv,",
     "return=minimal,",
+    "a",
+    "a-",
+    "a b ",
 ]
 
 
@@ -172,11 +176,12 @@ def parse_anything(text: str) -> Any:
 @pytest.mark.parametrize("pile", PILES)
 def test_a_pile_of_anything_costs_linear_time(pile: str) -> None:
     text = pile * (100_000 // len(pile))
-    tries = [(parse_anything, prefix + text) for prefix in PREFIXES] + [(parse, text) for parse in TEXT_PARSERS[-5:]]
+    tries = [(parse_anything, prefix + text + end) for prefix in PREFIXES for end in ("", '("')]
+    tries += [(parse, text) for parse in TEXT_PARSERS[-5:]]
     for parse, tried in tries:
-        started = time.perf_counter()
+        started = time.process_time()
         _refusal(parse, tried)
-        assert time.perf_counter() - started < 1, tried[:20]
+        assert time.process_time() - started < 1, tried[:20]
 
 
 # --- bodies ----------------------------------------------------------------------------------------------------------

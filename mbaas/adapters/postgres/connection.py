@@ -36,6 +36,8 @@ async def connect(url: str, *, statement_timeout_s: float) -> Any:
             server_settings={
                 "application_name": "mbaas",
                 "timezone": "UTC",
+                # Without "$user": a user named as one of our schemas would look there first.
+                "search_path": "public",
                 "jit": "off",
                 "statement_timeout": str(round(statement_timeout_s * 1000)),
                 "idle_in_transaction_session_timeout": "60000",

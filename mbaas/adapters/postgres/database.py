@@ -22,7 +22,7 @@ from mbaas.adapters.postgres.errors import DRIVER_ERRORS, is_failover, translate
 from mbaas.adapters.postgres.pool import CLEAN, ROLLBACK, Link, Pool
 from mbaas.adapters.postgres.server_check import check_server
 from mbaas.config.settings import DatabaseSettings
-from mbaas.core.errors import MbaasError, Unavailable
+from mbaas.core.errors import Unavailable
 from mbaas.core.identity import Identity, Role
 from mbaas.core.observe import Observe, QueryRan, ignore
 from mbaas.core.sql.fragment import Bindable, Statement
@@ -51,32 +51,36 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Transaction:
-    """Statements that stand or fall together, on one connection."""
+    """Statements that stand or fall together, on one connection, until its block ends."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, *, read_only: bool) -> None:
         self._connection = connection
+        self._read_only = read_only
+        self._over = False
 
     async def fetch_row(self, statement: Statement) -> Row | None:
         """The first row as text, ``None`` when there is none."""
-        try:
-            row = await self._connection.fetchrow(statement.text, *_encode(statement.args))
-        except DRIVER_ERRORS as error:
-            _raise(error, self._connection)
+        row = await self._do("fetchrow", statement.text, *_encode(statement.args))
         return None if row is None else tuple(row)
 
     async def fetch_rows(self, statement: Statement) -> list[Row]:
-        try:
-            rows = await self._connection.fetch(statement.text, *_encode(statement.args))
-        except DRIVER_ERRORS as error:
-            _raise(error, self._connection)
-        return [tuple(row) for row in rows]
+        return [tuple(row) for row in await self._do("fetch", statement.text, *_encode(statement.args))]
 
     async def execute(self, script: str) -> None:
         """Code of ours without values, possibly several statements."""
+        await self._do("execute", script)
+
+    async def _do(self, method: str, *arguments: Any) -> Any:
+        if self._over:
+            raise RuntimeError("the transaction is over: its connection is another's by now")
         try:
-            await self._connection.execute(script)
+            return await getattr(self._connection, method)(*arguments)
         except DRIVER_ERRORS as error:
-            _raise(error, self._connection)
+            _raise(error, self._connection, read_only=self._read_only)
+
+    def end(self) -> None:
+        """Its connection is given back."""
+        self._over = True
 
 
 class Database:
@@ -142,6 +146,11 @@ class Database:
                     raise
             await asyncio.sleep(0.1)
 
+    @property
+    def url(self) -> str:
+        """The server and database, for who needs a connection of his own."""
+        return self._url
+
     async def close(self) -> None:
         await self._pool.close()
 
@@ -167,9 +176,9 @@ class Database:
 
     async def execute(self, script: str) -> None:
         """Code of ours without values, possibly several statements. What it sets ends with it."""
-        async with self._held() as connection:
-            await connection.execute(script)
-            await connection.execute(CLEAN)
+        async with self._held() as session:
+            await session.execute(script)
+            await session.execute(CLEAN)
 
     @contextlib.asynccontextmanager
     async def transaction(
@@ -179,14 +188,15 @@ class Database:
 
         caller: run as that role with its claims and its time limit, all local to the transaction, so that policies
         apply. ``None``: as the owner, whom no policy holds. Do not use the database itself inside the block: that
-        waits for a second connection while one is held.
+        waits for a second connection while one is held. A block that goes on after a statement of it has failed does
+        not commit; it raises in the end.
         """
-        async with self._held(read_only=read_only) as connection:
-            await connection.execute("begin read only" if read_only else "begin")
+        async with self._held(read_only=read_only) as transaction:
+            await transaction.execute("begin read only" if read_only else "begin")
             if caller is not None:
-                await self._become(connection, caller)
-            yield Transaction(connection)
-            await connection.execute(_COMMIT)
+                await transaction.fetch_row(self._become(caller))
+            yield transaction
+            await transaction.execute(_COMMIT)
 
     async def _run(self, method: str, statement: Statement, role: Role) -> Any:
         """One statement in a transaction of its own, tried again when another transaction stood in the way.
@@ -227,24 +237,26 @@ class Database:
             self._pool.settle(link, CLEAN)
 
     @contextlib.asynccontextmanager
-    async def _held(self, *, read_only: bool = False) -> AsyncIterator[Any]:
+    async def _held(self, *, read_only: bool = False) -> AsyncIterator[Transaction]:
         """A connection for the block. When the block raises, whatever it was in the middle of is rolled back."""
         link = self._pool.take() or await self._pool.wait()
-        connection = link.connection
+        session = Transaction(link.connection, read_only=read_only)
         try:
-            yield connection
+            yield session
         except Exception as error:
-            cause = error.__cause__ if isinstance(error, MbaasError) and error.__cause__ else error
+            cause = error.__cause__
             if is_failover(cause) and not (read_only and isinstance(cause, asyncpg.ReadOnlySQLTransactionError)):
                 self._pool.expire()
             # Here rather than in the background: once the caller knows, its locks are gone.
             await self._roll_back(link)
-            _raise(error, connection)
+            raise
         except BaseException:
             self._pool.settle(link, ROLLBACK)
             raise
         else:
             self._pool.release(link)
+        finally:
+            session.end()
 
     async def _roll_back(self, link: Link) -> None:
         try:
@@ -257,10 +269,10 @@ class Database:
         else:
             self._pool.release(link)
 
-    async def _become(self, connection: Any, caller: Identity) -> None:
+    def _become(self, caller: Identity) -> Statement:
         claims = msgspec.json.encode(caller.claims).decode()
         limit_ms = str(round((self._timeout_of[caller.role] or 0.0) * 1000))
-        await connection.fetchrow(_BECOME, caller.role, claims, limit_ms)
+        return Statement(_BECOME, (caller.role, claims, limit_ms))
 
     async def _connect(self) -> Any:
         return await connect(self._url, statement_timeout_s=self._timeout_of["service_role"] or 0.0)
@@ -279,11 +291,18 @@ def _encode(args: tuple[Bindable, ...]) -> list[Any]:
     return [list(arg) if type(arg) is tuple else arg for arg in args]
 
 
-def _raise(error: BaseException, connection: Any) -> NoReturn:
-    """What the driver raised as one of our errors; anything else, a wrong use of the driver too, as it is."""
+def _raise(error: BaseException, connection: Any, *, read_only: bool = False) -> NoReturn:
+    """What the driver raised as one of our errors; anything else, a wrong use of the driver too, as it is.
+
+    read_only: a transaction that writes nothing was asked for, so a refused write is not the server's doing.
+    """
+    if isinstance(error, asyncpg.ReadOnlySQLTransactionError) and not read_only:
+        raise Unavailable("the database takes no writes now", hint="try again in a moment") from error
+    if isinstance(error, asyncpg.PostgresError):
+        raise translate(error) from error
     if isinstance(error, DRIVER_ERRORS):
-        if connection.is_closed() and not isinstance(error, asyncpg.PostgresError):
+        if connection.is_closed():
             raise Unavailable("the database does not answer", hint="try again in a moment") from error
-        if not isinstance(error, asyncpg.InterfaceError) or isinstance(error, asyncpg.PostgresError):
+        if not isinstance(error, asyncpg.InterfaceError):
             raise translate(error) from error
     raise error

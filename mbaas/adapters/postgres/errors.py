@@ -25,7 +25,8 @@ from mbaas.core.errors import (
 # TimeoutError is an OSError too.
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
-_QUERY_CANCELED = "57014"
+# Cancelled; the session waited too long inside a transaction; the transaction took too long.
+_TOO_LONG = frozenset({"57014", "25P03", "25P04"})
 _TOO_MANY_CONNECTIONS = "53300"
 _CONFIGURATION_LIMIT = "53400"
 # Connection exceptions, operator intervention, insufficient resources: the server cannot, whatever the statement was.
@@ -69,7 +70,7 @@ def refused(error: BaseException) -> MbaasError:
     return Unavailable("the database does not answer", hint="check database.url, and that the server runs")
 
 
-def is_failover(error: BaseException) -> bool:
+def is_failover(error: BaseException | None) -> bool:
     """Whether every connection to this server had better be replaced."""
     return isinstance(error, asyncpg.PostgresError) and error.sqlstate in _FAILOVER
 
@@ -84,7 +85,7 @@ def translated() -> Iterator[None]:
 
 
 def _translate_state(error: asyncpg.PostgresError, sqlstate: str) -> MbaasError:
-    if sqlstate == _QUERY_CANCELED:
+    if sqlstate in _TOO_LONG:
         return Timeout("the statement took too long and was cancelled", hint="narrow the query or add an index")
     if sqlstate == _TOO_MANY_CONNECTIONS:
         return Overloaded("the database takes no more connections", hint="try again in a moment")

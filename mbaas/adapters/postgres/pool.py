@@ -109,6 +109,7 @@ class Pool:
             raise Unavailable("the database is closed")
         loop = asyncio.get_running_loop()
         if self._is_down() and loop.time() - (self._lost_at or 0.0) > self._acquire_timeout_s:
+            await asyncio.sleep(0)  # one who asks again and again must not keep the loop from reconnecting
             raise _unavailable()
         if len(self._waiting) >= self._size * _WAITING_PER_LINK:
             raise _overloaded()

@@ -141,20 +141,21 @@ def _check_text(body: bytes, decoder: msgspec.json.Decoder[Any] | None, limits: 
 
 def _check_escapes(body: bytes) -> None:
     """PostgreSQL's text holds neither U+0000 nor half a surrogate pair, so JSON may not spell them either."""
-    high_ends = -1
+    expected_at = None  # where the second half of a pair must stand
     for found in _ESCAPE.finditer(body):
         code = int(found[1], 16) if found[1] is not None else -1
-        follows_high = found.start() == high_ends
         if code == 0:
             raise BodyInvalid("Empty or invalid json", details="\\u0000 cannot be stored as text")
-        if follows_high != (0xDC00 <= code <= 0xDFFF):
-            break
-        high_ends = found.end() if 0xD800 <= code <= 0xDBFF else -1
-        follows_high = False
-    else:
-        if high_ends == -1:
-            return
-    raise BodyInvalid("Empty or invalid json", details="half of a surrogate pair is no character")
+        second = 0xDC00 <= code <= 0xDFFF
+        if second != (found.start() == expected_at) or (expected_at is not None and not second):
+            raise _half_a_pair()
+        expected_at = found.end() if 0xD800 <= code <= 0xDBFF else None
+    if expected_at is not None:
+        raise _half_a_pair()
+
+
+def _half_a_pair() -> BodyInvalid:
+    return BodyInvalid("Empty or invalid json", details="half of a surrogate pair is no character")
 
 
 def _check_rows(body: bytes, rows: list[_Row], limits: Limits, single: bool) -> None:

@@ -167,16 +167,18 @@ class Unsupported(QueryError):
 
 
 class RangeInvalid(QueryError):
-    """The window of rows asked for cannot be."""
+    """The window of rows asked for cannot be. ``total``: how many rows there are, when they were counted."""
 
     code = "range_invalid"
 
-    def __init__(self, details: str) -> None:
+    def __init__(self, details: str, *, total: int | None = None) -> None:
         super().__init__("Requested range not satisfiable", details=details)
+        self.total = total
 
     @classmethod
     def beyond(cls, offset: int, total: int) -> RangeInvalid:
-        return cls(f"An offset of {offset} was requested, but there are only {total} rows.")
+        details = f"An offset of {offset} was requested, but there are only {total} rows."
+        return cls(details, total=total)
 
 
 class PreferenceInvalid(QueryError):
@@ -186,7 +188,8 @@ class PreferenceInvalid(QueryError):
 
     def __init__(self, unknown: tuple[str, ...]) -> None:
         super().__init__(
-            "Invalid preferences given with handling=strict", details="Invalid preferences: " + ", ".join(unknown)
+            "Invalid preferences given with handling=strict",
+            details="Invalid preferences: " + shorten(", ".join(unknown)),
         )
 
 
@@ -196,7 +199,7 @@ class NotAcceptable(QueryError):
     code = "not_acceptable"
 
     def __init__(self, accepted: tuple[str, ...]) -> None:
-        super().__init__("None of these media types are available: " + ", ".join(accepted))
+        super().__init__("None of these media types are available: " + shorten(", ".join(accepted)))
 
 
 class NotSingular(QueryError):

@@ -30,7 +30,10 @@ _QUOTED_ELEMENT = re.compile(r'"((?:[^"\\]++|\\.)*+)"(?=[,)]|\Z)', re.DOTALL)
 _QUOTED_VALUE = re.compile(r'"((?:[^"\\]++|\\.)*+)"(?=[ \t\r\n]*+(?:[,)]|\Z))', re.DOTALL)
 _BARE = re.compile(r"[^,)]*+")
 _BRACES = re.compile(r"\{[^{}]*+\}")
-_ARRAY_ELEMENT = re.compile(r'\s*+(?:"((?:[^"\\]++|\\.)*+)"|((?:[^{}",\\]++|\\.)++))\s*+([,}])', re.DOTALL)
+_ARRAY_SPACE = " \t\n\r\v\f"  # PostgreSQL's: no other white space is layout
+_ARRAY_ELEMENT = re.compile(
+    r'[ \t\n\r\v\f]*+(?:"((?:[^"\\]++|\\.)*+)"|((?:[^{}",\\]++|\\.)++))[ \t\n\r\v\f]*+([,}])', re.DOTALL
+)
 
 _NOT_OR_OPERATOR = '"not" or operator (eq, gt, ...)'
 _IN_GROUP = "field name (* or [a..z0..9_$]), negation operator (not) or logic operator (and, or)"
@@ -221,10 +224,10 @@ def parse_array(text: str) -> tuple[str | None, ...]:
     >>> parse_array('{a*,"b,c",NULL}')
     ('a*', 'b,c', None)
     """
-    inner = text.strip()
+    inner = text.strip(_ARRAY_SPACE)
     if not inner.startswith("{") or not inner.endswith("}"):
         raise _malformed(text)
-    if not inner[1:-1].strip():
+    if not inner[1:-1].strip(_ARRAY_SPACE):
         return ()
     elements: list[str | None] = []
     at = 1
@@ -248,7 +251,7 @@ def parse_array(text: str) -> tuple[str | None, ...]:
 
 def _without_trailing_space(text: str) -> str:
     """White space after an element is none of it, unless a backslash says so."""
-    bare = text.rstrip()
+    bare = text.rstrip(_ARRAY_SPACE)
     backslashes = len(bare) - len(bare.rstrip("\\"))
     return text[: len(bare) + 1] if backslashes % 2 else bare
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal, TypeAlias
 
 from mbaas.core.errors import BodyInvalid
-from mbaas.core.query.errors import NotAcceptable, PreferenceInvalid, shorten
+from mbaas.core.query.errors import NotAcceptable, PreferenceInvalid, UnknownSchema, shorten
 from mbaas.core.query.types import Media, Preferences
 
 Kind: TypeAlias = Literal["json", "object", "csv", "openapi"]
@@ -169,6 +169,12 @@ def parse_content_type(value: str | None) -> BodyKind:
     if kind is None:
         raise BodyInvalid(f"Content-Type not acceptable: {shorten(name)}")
     return kind
+
+
+def check_profile(name: str | None, exposed: tuple[str, ...] = ("public",)) -> None:
+    """``Accept-Profile`` and ``Content-Profile`` name a schema; raises UnknownSchema for one that is not exposed."""
+    if name is not None and name not in exposed:
+        raise UnknownSchema(shorten(name), exposed)
 
 
 def _offered(name: str, parameters: dict[str, str], offers: tuple[Kind, ...]) -> Media | None:

@@ -13,8 +13,6 @@ from collections.abc import Collection
 from typing import Literal
 from urllib.parse import unquote_to_bytes
 
-import msgspec
-
 from mbaas.core.query.errors import QuerySyntax, QueryTooComplex, RangeInvalid
 from mbaas.core.query.filters import is_condition, parse_condition, parse_logic, terms
 from mbaas.core.query.limits import DEFAULT_LIMITS, Limits
@@ -38,8 +36,6 @@ EMBEDDABLE = frozenset({"order", "limit", "offset", "and", "or"})
 
 _PLAIN_KEY = re.compile(r"[a-z_][a-z0-9_]*+", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[0-9]++", re.ASCII)
-_RANGE = re.compile(r"(?:items=)?+([0-9]{1,18})-([0-9]{0,18})", re.ASCII)
-_OTHER_UNIT = re.compile(r"[A-Za-z][\w-]*+=", re.ASCII)
 _LARGEST = 2**63 - 1
 _ALL = (Star(),)
 
@@ -138,36 +134,6 @@ def parse_columns(text: str, what: str = "columns parameter") -> tuple[str, ...]
     if not scanner.done:
         raise scanner.fail('"," or end of input')
     return tuple(names)
-
-
-def apply_range(parts: ReadParts, header: str | None, unit: str | None = None) -> ReadParts:
-    """The ``Range`` header (``0-9``, ``10-``) of a GET narrows the window of the collection itself.
-
-    unit: ``Range-Unit``; another one than ``items`` is none of our business (RFC 9110 section 14.2).
-    Raises RangeInvalid.
-    """
-    if header is None or (unit is not None and unit.strip().lower() != "items"):
-        return parts
-    text = header.strip()
-    found = _RANGE.fullmatch(text)
-    if found is None:
-        if _OTHER_UNIT.match(text) and not text.startswith("items="):
-            return parts
-        raise RangeInvalid("The Range header must look like 0-9 or 10-.")
-    first, last = int(found[1]), int(found[2]) if found[2] else None
-    if last is not None and last < first:
-        raise RangeInvalid("The lower boundary must be lower than or equal to the upper boundary in the Range header.")
-    window = parts.windows.get((), Window())
-    if window.limit == 0:
-        return parts
-    ends = [
-        end for end in (last, None if window.limit is None else window.offset + window.limit - 1) if end is not None
-    ]
-    offset = max(first, window.offset)
-    if ends and min(ends) < offset:
-        raise RangeInvalid("The Range header and limit have no row in common.")
-    narrowed = Window(min(ends) - offset + 1 if ends else None, offset)
-    return msgspec.structs.replace(parts, windows={**parts.windows, (): narrowed})
 
 
 class _Reader:

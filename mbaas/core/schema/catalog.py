@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from mbaas.core.schema.naming import object_name
 from mbaas.core.schema.types import FieldType
 
 OnDelete: TypeAlias = Literal["no action", "restrict", "cascade", "set null", "set default"]
@@ -120,7 +121,9 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     def foreign_keys(self) -> tuple[ForeignKey, ...]:
         """Every foreign key, named as PostgreSQL would name it: ``posts_author_fkey``."""
         return tuple(
-            ForeignKey(name=f"{self.name}_{field.name}_fkey", columns=(field.name,), reference=field.references)
+            ForeignKey(
+                name=object_name(self.name, field.name, "fkey"), columns=(field.name,), reference=field.references
+            )
             for field in self.fields
             if field.references is not None
         )

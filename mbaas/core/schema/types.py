@@ -38,12 +38,16 @@ _SPELLING = re.compile(r"^(?P<name>[a-z0-9]+)(?:\((?P<precision>\d+)(?:\s*,\s*(?
 
 
 class FieldType(msgspec.Struct, frozen=True, kw_only=True):
-    """One field's type. ``precision`` and ``scale`` in decimal digits, for ``numeric`` alone."""
+    """One field's type. ``precision`` and ``scale`` in decimal digits, for ``numeric`` alone.
+
+    native: PostgreSQL's spelling of a type that ``mbaas.toml`` has no name for; found in adopted tables only.
+    """
 
     name: str
     array: bool = False
     precision: int | None = None
     scale: int | None = None
+    native: str | None = None
 
     @property
     def sql(self) -> str:
@@ -52,6 +56,8 @@ class FieldType(msgspec.Struct, frozen=True, kw_only=True):
         >>> parse_type("numeric(10,2)").sql, parse_type("int[]").sql
         ('numeric(10,2)', 'integer[]')
         """
+        if self.native is not None:
+            return self.native
         base = SCALARS[self.name]
         if self.precision is not None:
             base = f"{base}({self.precision},{self.scale or 0})"
@@ -63,7 +69,7 @@ class FieldType(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_text(self) -> bool:
-        return SCALARS[self.name] == "text" and not self.array
+        return SCALARS.get(self.name) == "text" and not self.array
 
 
 def parse_type(text: str) -> FieldType:
@@ -83,3 +89,17 @@ def parse_type(text: str) -> FieldType:
         precision=int(found["precision"]) if found["precision"] else None,
         scale=int(found["scale"]) if found["scale"] else None,
     )
+
+
+def type_of(spelling: str) -> FieldType:
+    """The field type that PostgreSQL's spelling stands for; ``native`` when ``mbaas.toml`` has no name for it.
+
+    >>> type_of("numeric(10,2)[]").name, type_of("integer").name, type_of("character varying(20)").native
+    ('numeric', 'int', 'character varying(20)')
+    """
+    base, array = spelling.removesuffix("[]"), spelling.endswith("[]")
+    found = re.fullmatch(r"numeric\((\d+),(-?\d+)\)", base)
+    if found is not None:
+        return FieldType(name="numeric", array=array, precision=int(found[1]), scale=int(found[2]))
+    name = next((name for name, sql in SCALARS.items() if sql == base), None)
+    return FieldType(name="native", native=spelling) if name is None else FieldType(name=name, array=array)

@@ -46,11 +46,14 @@ MAX_PER_PAGE = 1000
 
 # The count stands beside the rows, so that both are of one moment.
 _PAGE = """
-select (select count(*) from auth.users), auth.user_object(u)
-from (select 1) as always
-left join (
-    select * from auth.users order by created_at desc, id limit $1::bigint offset $2::bigint
-) as u on true
+select
+    (select count(*) from auth.users),
+    (
+        select coalesce(jsonb_agg(auth.user_object(u) order by (u).created_at desc, (u).id), '[]')
+        from (
+            select u from auth.users as u order by u.created_at desc, u.id limit $1::bigint offset $2::bigint
+        ) as page
+    )
 """
 _PHONE_TAKEN = Statement("select 1 from auth.users where phone = $1::text")
 
@@ -91,8 +94,9 @@ class Admin:
     async def users(self, page: int, per_page: int) -> UserPage:
         """Users, newest first. page: from 1."""
         args = (str(per_page), str((page - 1) * per_page))
-        rows = await self._database.fetch_rows(Statement(_PAGE, args))
-        return UserPage([parse_user(row[1]) for row in rows if row[1] is not None], int(str(rows[0][0])))
+        row = await self._database.fetch_row(Statement(_PAGE, args))
+        total, users = row or ("0", "[]")
+        return UserPage(msgspec.json.decode(str(users), type=list[User]), int(str(total)))
 
     async def user(self, user_id: str) -> User:
         """One user. Raises UnknownUserId, UserNotFound."""

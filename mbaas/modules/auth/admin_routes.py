@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 
 import msgspec
 from litestar import Response, delete, get, post, put
-from litestar.params import Parameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from mbaas.modules.auth.access import Access
 from mbaas.modules.auth.admin import DEFAULT_PER_PAGE, MAX_PER_PAGE, UserPage, UserValues
@@ -14,17 +14,16 @@ from mbaas.modules.auth.bodies import DeleteBody, InviteBody, LinkBody
 from mbaas.modules.auth.errors import ValidationFailed
 from mbaas.modules.auth.links import LinkType, LinkWanted
 from mbaas.modules.auth.objects import User
-from mbaas.modules.auth.routes import AnyRequest, Empty, RedirectTo, asked_by
-from mbaas.modules.auth.services import Services
+from mbaas.modules.auth.routes import AnyRequest, Empty, Injected, RedirectTo, asked_by
 
 _LINK_TYPES = ("signup", "invite", "magiclink", "recovery", "email_change_current", "email_change_new")
 
 
 @get("/admin/users", opt={"access": Access.SERVICE})
 async def list_users(
-    services: Services,
-    page_text: Annotated[str, Parameter(query="page")] = "",
-    per_page_text: Annotated[str, Parameter(query="per_page")] = "",
+    services: Injected,
+    page_text: Annotated[str, QueryParameter(name="page")] = "",
+    per_page_text: Annotated[str, QueryParameter(name="per_page")] = "",
 ) -> Response[dict[str, Any]]:
     page = _count(page_text, "page", 1)
     per_page = min(_count(per_page_text, "per_page", DEFAULT_PER_PAGE), MAX_PER_PAGE)
@@ -34,22 +33,24 @@ async def list_users(
 
 
 @post("/admin/users", status_code=200, opt={"access": Access.SERVICE})
-async def create_user(request: AnyRequest, services: Services, data: UserValues) -> User:
+async def create_user(request: AnyRequest, services: Injected, data: JSONBody[UserValues]) -> User:
     return await services.admin.create(data, asked=asked_by(request, services, None))
 
 
 @get("/admin/users/{user_id:str}", opt={"access": Access.SERVICE})
-async def read_user(services: Services, user_id: str) -> User:
+async def read_user(services: Injected, user_id: FromPath[str]) -> User:
     return await services.admin.user(user_id)
 
 
 @put("/admin/users/{user_id:str}", opt={"access": Access.SERVICE})
-async def change_user(request: AnyRequest, services: Services, user_id: str, data: UserValues) -> User:
+async def change_user(
+    request: AnyRequest, services: Injected, user_id: FromPath[str], data: JSONBody[UserValues]
+) -> User:
     return await services.admin.update(user_id, data, asked=asked_by(request, services, None))
 
 
 @delete("/admin/users/{user_id:str}", status_code=200, opt={"access": Access.SERVICE})
-async def delete_user(request: AnyRequest, services: Services, user_id: str) -> Empty:
+async def delete_user(request: AnyRequest, services: Injected, user_id: FromPath[str]) -> Empty:
     raw = await request.body()
     body = msgspec.json.decode(raw, type=DeleteBody) if raw.strip() else DeleteBody()
     await services.admin.delete(user_id, soft=bool(body.should_soft_delete), asked=asked_by(request, services, None))
@@ -57,7 +58,9 @@ async def delete_user(request: AnyRequest, services: Services, user_id: str) -> 
 
 
 @post("/invite", status_code=200, opt={"access": Access.SERVICE})
-async def invite(request: AnyRequest, services: Services, data: InviteBody, redirect_to: RedirectTo = None) -> User:
+async def invite(
+    request: AnyRequest, services: Injected, data: JSONBody[InviteBody], redirect_to: RedirectTo = None
+) -> User:
     return await services.links.invite(
         data.email or "", data.data or {}, asked=asked_by(request, services, redirect_to)
     )
@@ -65,7 +68,7 @@ async def invite(request: AnyRequest, services: Services, data: InviteBody, redi
 
 @post("/admin/generate_link", status_code=200, opt={"access": Access.SERVICE})
 async def generate_link(
-    request: AnyRequest, services: Services, data: LinkBody, redirect_to: RedirectTo = None
+    request: AnyRequest, services: Injected, data: JSONBody[LinkBody], redirect_to: RedirectTo = None
 ) -> dict[str, Any]:
     if data.type not in _LINK_TYPES:
         raise ValidationFailed(f"Unsupported link type, it must be one of {', '.join(_LINK_TYPES)}")

@@ -12,7 +12,6 @@ from litestar.exceptions import (
     HTTPException,
     MethodNotAllowedException,
     NotFoundException,
-    SerializationException,
     ValidationException,
 )
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
@@ -31,7 +30,7 @@ from mbaas.modules.auth.access import Access, require_access
 from mbaas.modules.auth.admin_routes import ADMIN_ROUTES
 from mbaas.modules.auth.errors import auth_dialect
 from mbaas.modules.auth.routes import ROUTES
-from mbaas.modules.auth.services import build_services
+from mbaas.modules.auth.services import Services, build_services
 
 MAX_BODY = 1_000_000  # bytes
 
@@ -39,16 +38,16 @@ MAX_BODY = 1_000_000  # bytes
 class AuthApp:
     """The mounted app and its end."""
 
-    def __init__(self, app: Litestar, services: Any) -> None:
+    def __init__(self, app: Litestar, services: Services) -> None:
         self.litestar = app
-        self._services = services
+        self.services = services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.litestar(cast(Any, scope), cast(Any, receive), cast(Any, send))
 
     async def close(self, *, timeout_s: float = 10.0) -> None:
         """Send the mails that are under way, then stop. Call it before the database is closed."""
-        await self._services.close(timeout_s=timeout_s)
+        await self.services.close(timeout_s=timeout_s)
 
 
 def auth_app(
@@ -112,10 +111,18 @@ def _ours(error: Exception) -> MbaasError | None:
         return MethodNotAllowed("this route does not take that method")
     if isinstance(error, RequestEntityTooLarge):
         return TooLarge(f"a body has at most {MAX_BODY} bytes here")
-    if isinstance(error, SerializationException | msgspec.MsgspecError | RecursionError):
+    if isinstance(error, msgspec.MsgspecError | RecursionError):
         return BodyInvalid("Could not parse request body as JSON")
     if isinstance(error, ValidationException):
-        return QueryError("a parameter of the request cannot be used")
-    if isinstance(error, ClientException):
+        return QueryError(_first_reason(error))
+    if isinstance(error, ClientException) and error.status_code == 400:  # raised from a SerializationException
         return BodyInvalid("Could not parse request body as JSON")
     return None
+
+
+def _first_reason(error: ValidationException) -> str:
+    """Which field was wrong and how, in the framework's words, which name types and nothing of ours."""
+    reasons = [item for item in error.extra or () if isinstance(item, dict)]
+    if not reasons:
+        return "a parameter of the request cannot be used"
+    return f"{reasons[0].get('key', 'the body')}: {reasons[0].get('message', 'cannot be used')}"

@@ -49,6 +49,10 @@ class UnknownUserId(ValidationFailed):
     text = "user_id must be an UUID"
 
 
+class PasswordWithoutAddress(ValidationFailed):
+    text = "Updating password of an anonymous user without an email or phone is not allowed"
+
+
 class InvalidCredentials(AuthError):
     code = "invalid_credentials"
     text = "Invalid login credentials"
@@ -203,6 +207,7 @@ class MailPaused(RateLimited):
 STATUS: dict[type[AuthError], int] = {
     ValidationFailed: 400,
     UnknownUserId: 404,
+    PasswordWithoutAddress: 422,
     InvalidCredentials: 400,
     EmailNotConfirmed: 400,
     UserBanned: 400,

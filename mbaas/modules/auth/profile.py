@@ -17,9 +17,9 @@ from mbaas.modules.auth.email_change import EmailChange, Letter
 from mbaas.modules.auth.errors import (
     CurrentPasswordInvalid,
     EmailExists,
+    PasswordWithoutAddress,
     SamePassword,
     UserGone,
-    ValidationFailed,
 )
 from mbaas.modules.auth.objects import User
 from mbaas.modules.auth.one_time import end_one_time
@@ -71,7 +71,7 @@ class Profile:
         if address == user.email:
             address = None
         if changes.password and not (user.email or address):
-            raise ValidationFailed("Updating password of an anonymous user without an email or phone is not allowed")
+            raise PasswordWithoutAddress
         password_hash = await self._new_password(user, changes) if changes.password else None
         mails_change = address is not None and not self._takes_at_once(user)
         if mails_change:

@@ -132,6 +132,8 @@ class _Pattern:
                 path, rest = "", f"?{query}"
             else:
                 rest = slash + path
+            if authority == "**" and not rest:
+                rest = "**"  # exp://** is how people write: this scheme, whatever follows
         self._has_query = "?" in rest
         self._authority = None if authority is None else _glob(authority.lower())
         self._rest = _glob(rest)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import uuid
 from importlib.metadata import version
 from typing import Annotated, Any, cast
 
 from litestar import Request, Response, get, post, put
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, JSONBody, QueryParameter
 from litestar.response import Redirect
 
 from mbaas.http.caller import caller
@@ -26,8 +28,9 @@ from mbaas.modules.auth.sessions import Scope as LogoutScope
 from mbaas.modules.auth.verify import Half
 
 AnyRequest = Request[Any, Any, Any]
-RedirectTo = Annotated[str | None, Parameter(query="redirect_to")]
+RedirectTo = Annotated[str | None, QueryParameter(name="redirect_to")]
 Empty = dict[str, Any]
+Injected = NamedDependency[Services]
 
 
 def asked_by(request: AnyRequest, services: Services, redirect_to: str | None) -> Asked:
@@ -41,13 +44,19 @@ def asked_by(request: AnyRequest, services: Services, redirect_to: str | None) -
     )
 
 
+@functools.cache
+def own_version() -> str:
+    """As installed. Looked up once: it reads a file."""
+    return version("mbaas")
+
+
 @get("/health", opt={"access": Access.PROJECT})
 async def health() -> dict[str, str]:
-    return {"version": version("mbaas"), "name": "GoTrue", "description": "mbaas speaks the protocol of Supabase Auth"}
+    return {"version": own_version(), "name": "GoTrue", "description": "mbaas speaks the protocol of Supabase Auth"}
 
 
 @get("/settings", opt={"access": Access.PROJECT})
-async def settings(services: Services) -> dict[str, Any]:
+async def settings(services: Injected) -> dict[str, Any]:
     policy = services.policy
     external = {"email": True, "phone": False, "anonymous_users": policy.anonymous, **dict.fromkeys(PROVIDERS, False)}
     return {
@@ -62,14 +71,14 @@ async def settings(services: Services) -> dict[str, Any]:
 
 
 @get("/.well-known/jwks.json", opt={"access": Access.OPEN})
-async def jwks(services: Services) -> Response[dict[str, Any]]:
+async def jwks(services: Injected) -> Response[dict[str, Any]]:
     keys = services.tokens.public_keys(now=services.clock.now())
     return Response(keys, headers={"cache-control": "public, max-age=600"})
 
 
 @post("/signup", status_code=200, opt={"access": Access.PROJECT})
 async def signup(
-    request: AnyRequest, services: Services, data: SignUpBody, redirect_to: RedirectTo = None
+    request: AnyRequest, services: Injected, data: JSONBody[SignUpBody], redirect_to: RedirectTo = None
 ) -> Session | User:
     asked = asked_by(request, services, redirect_to)
     if data.phone:
@@ -83,7 +92,9 @@ async def signup(
 
 
 @post("/token", status_code=200, opt={"access": Access.PROJECT})
-async def token(request: AnyRequest, services: Services, data: TokenBody, grant_type: str = "") -> Session:
+async def token(
+    request: AnyRequest, services: Injected, data: JSONBody[TokenBody], grant_type: FromQuery[str] = ""
+) -> Session:
     asked = asked_by(request, services, None)
     if grant_type == "password":
         if data.phone:
@@ -97,7 +108,9 @@ async def token(request: AnyRequest, services: Services, data: TokenBody, grant_
 
 
 @post(["/otp", "/magiclink"], status_code=200, opt={"access": Access.PROJECT})
-async def otp(request: AnyRequest, services: Services, data: OtpBody, redirect_to: RedirectTo = None) -> Empty:
+async def otp(
+    request: AnyRequest, services: Injected, data: JSONBody[OtpBody], redirect_to: RedirectTo = None
+) -> Empty:
     if data.phone:
         raise PhoneDisabled
     await services.mail_flows.sign_in(
@@ -111,14 +124,18 @@ async def otp(request: AnyRequest, services: Services, data: OtpBody, redirect_t
 
 
 @post("/recover", status_code=200, opt={"access": Access.PROJECT})
-async def recover(request: AnyRequest, services: Services, data: RecoverBody, redirect_to: RedirectTo = None) -> Empty:
+async def recover(
+    request: AnyRequest, services: Injected, data: JSONBody[RecoverBody], redirect_to: RedirectTo = None
+) -> Empty:
     challenge = parse_challenge(data.code_challenge, data.code_challenge_method)
     await services.mail_flows.recover(data.email or "", challenge, asked=asked_by(request, services, redirect_to))
     return {}
 
 
 @post("/resend", status_code=200, opt={"access": Access.PROJECT})
-async def resend(request: AnyRequest, services: Services, data: ResendBody, redirect_to: RedirectTo = None) -> Empty:
+async def resend(
+    request: AnyRequest, services: Injected, data: JSONBody[ResendBody], redirect_to: RedirectTo = None
+) -> Empty:
     asked = asked_by(request, services, redirect_to)
     challenge = parse_challenge(data.code_challenge, data.code_challenge_method)
     if data.type in ("sms", "phone_change"):
@@ -134,7 +151,7 @@ async def resend(request: AnyRequest, services: Services, data: ResendBody, redi
 
 @post("/verify", status_code=200, opt={"access": Access.OPEN})
 async def verify(
-    request: AnyRequest, services: Services, data: VerifyBody, redirect_to: RedirectTo = None
+    request: AnyRequest, services: Injected, data: JSONBody[VerifyBody], redirect_to: RedirectTo = None
 ) -> Session | Half:
     asked = asked_by(request, services, redirect_to)
     if data.phone or data.type in ("sms", "phone_change"):
@@ -149,9 +166,9 @@ async def verify(
 @get("/verify", opt={"access": Access.OPEN})
 async def open_link(
     request: AnyRequest,
-    services: Services,
-    token: str = "",
-    verify_type: Annotated[str, Parameter(query="type")] = "",
+    services: Injected,
+    token: FromQuery[str] = "",
+    verify_type: Annotated[str, QueryParameter(name="type")] = "",
     redirect_to: RedirectTo = None,
 ) -> Redirect:
     asked = asked_by(request, services, redirect_to)
@@ -162,7 +179,7 @@ async def open_link(
 
 @post("/logout", status_code=204, opt={"access": Access.USER})
 async def logout(
-    request: AnyRequest, services: Services, scope_name: Annotated[str, Parameter(query="scope")] = "global"
+    request: AnyRequest, services: Injected, scope_name: Annotated[str, QueryParameter(name="scope")] = "global"
 ) -> None:
     if scope_name not in ("global", "local", "others"):
         raise ValidationFailed(f"Unsupported logout scope: {scope_name[:40]}")
@@ -173,12 +190,14 @@ async def logout(
 
 
 @get("/user", opt={"access": Access.USER})
-async def get_user(request: AnyRequest, services: Services) -> User:
+async def get_user(request: AnyRequest, services: Injected) -> User:
     return await current_user(request, services)
 
 
 @put("/user", opt={"access": Access.USER})
-async def update_user(request: AnyRequest, services: Services, data: UserBody, redirect_to: RedirectTo = None) -> User:
+async def update_user(
+    request: AnyRequest, services: Injected, data: JSONBody[UserBody], redirect_to: RedirectTo = None
+) -> User:
     user = await current_user(request, services)
     if data.app_metadata is not None:
         raise NotAdmin("Updating app_metadata requires admin privileges")

@@ -14,13 +14,13 @@ _TEXT = msgspec.json.Decoder(str)
 
 
 def as_csv(page: Page) -> bytes:
-    """The page's rows, columns in the order of its keys. Numbers keep every digit."""
+    """The page's rows, columns in the order of its keys, no newline at the end. Numbers keep every digit."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(page.keys)
     for row in _ROWS.decode(page.body):
         writer.writerow([_cell(row.get(key)) for key in page.keys])
-    return out.getvalue().encode()
+    return out.getvalue().removesuffix("\n").encode()
 
 
 def _cell(raw: msgspec.Raw | None) -> str:

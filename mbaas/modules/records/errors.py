@@ -138,6 +138,8 @@ def _headers(error: MbaasError, status: int) -> tuple[tuple[str, str], ...]:
         return (("www-authenticate", f'Bearer error="invalid_token", error_description="{description}"'),)
     if status == 401:
         return (("www-authenticate", "Bearer"),)
+    if isinstance(error, query.RangeInvalid) and error.total is not None:
+        return (("content-range", f"*/{error.total}"),)
     if isinstance(error, RateLimited | Unavailable):
         return (("retry-after", str(error.retry_after_s)),)
     return ()

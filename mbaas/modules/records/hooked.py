@@ -1,8 +1,8 @@
 """Writes that hooks watch: records become dicts, each event runs its chain, all in one transaction.
 
-Rules hold as everywhere: what the hooks let pass is written by the same statement as without them. A field's own rule is
-about what the caller named; a hook may set any field. The stored records come back whole for the hooks; what the caller
-sees of them is asked in a last statement of the transaction.
+Rules hold as everywhere: what the hooks let pass is written by the same statement as without them. A field's own rule
+is about what the caller named; a hook may set any field. The stored records come back whole for the hooks; what the
+caller sees of them is asked in a last statement of the transaction.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ from mbaas.core.query.errors import (
 )
 from mbaas.core.query.headers import applied, content_type, parse_accept, parse_content_type, parse_prefer
 from mbaas.core.query.limits import Limits
-from mbaas.core.query.parse import apply_range, parse_parameters
+from mbaas.core.query.parse import parse_parameters
+from mbaas.core.query.ranges import apply_range
 from mbaas.core.query.types import (
     CallQuery,
     DeleteQuery,

@@ -19,10 +19,11 @@ from mbaas.core.observe import (
     DatabaseLost,
     HookFailed,
     HookRested,
+    MigrationStepBegan,
     QueryRan,
     SecurityEvent,
 )
-from mbaas.http.access import json_access_log, log_access_log
+from mbaas.http.access import access_log, json_access_log, log_access_log
 from mbaas.http.logs import REQUEST_ID, LineWriter, Log, make_log, redirect_standard_logging
 from mbaas.http.metrics import Metrics
 from mbaas.http.redact import HIDDEN, is_secret_name, redact, redact_text
@@ -176,6 +177,28 @@ def test_for_people_there_are_columns() -> None:
     assert not stream.getvalue().startswith("{")
 
 
+@pytest.mark.parametrize(
+    ("settings", "terminal", "start"),
+    [
+        ({"format": "json"}, True, "{"),
+        ({"format": "auto"}, False, "{"),
+        ({"format": "auto"}, True, "2"),
+        ({"format": "console"}, False, "2"),
+        ({"requests": False}, True, None),
+        ({"level": "warning"}, False, None),
+    ],
+)
+def test_requests_are_logged_as_the_settings_say(settings: dict[str, Any], terminal: bool, start: str | None) -> None:
+    stream = io.StringIO()
+    writer = LineWriter(stream)
+    asked = LogSettings(**settings)
+    write = access_log(asked, writer=writer, log=make_log(asked, writer, terminal=terminal), terminal=terminal)
+    if write is not None:
+        write({"method": "GET", "path": "/x", "state": {}}, 200, 0.0)
+    writer.close()
+    assert (stream.getvalue()[:1] or None) == start
+
+
 def test_an_access_line_hides_tokens_in_paths_and_is_not_endless() -> None:
     stream = io.StringIO()
     writer = LineWriter(stream)
@@ -227,15 +250,26 @@ def test_observations_become_lines_and_numbers() -> None:
         HookRested("slugs.x", "RecordCreated", 60.0),
         DatabaseLost("reset by peer"),
         SecurityEvent("refresh_token_reused", "user 1"),
+        MigrationStepBegan("add posts.slug", 1, 2),
     ):
         observe(told)
     text = metrics.reply().body.decode()
     assert "mbaas_database_up 0.0" in text
     assert 'mbaas_events_total{event="hook_failed",kind="slugs.x"} 1.0' in text
-    assert 'mbaas_events_total{event="security",kind="refresh_token_reused"} 1.0' in text
+    assert 'mbaas_events_total{event="security_event",kind="refresh_token_reused"} 1.0' in text
     assert "mbaas_statement_duration_seconds_count 2.0" in text
     assert 'mbaas_statement_duration_seconds_bucket{le="0.0025"} 1.0' in text
     observe(DatabaseBack(1200.0))
     assert "mbaas_database_up 1.0" in metrics.reply().body.decode()
-    events = [line["event"] for line in lines(stream, writer)]
-    assert events == ["slow_statement", "hook_failed", "hook_rests", "database_lost", "security", "database_back"]
+    told_lines = lines(stream, writer)
+    assert (told_lines[0]["level"], told_lines[1]["on"]) == ("warning", "RecordCreated")
+    events = [line["event"] for line in told_lines]
+    assert events == [
+        "query_ran",
+        "hook_failed",
+        "hook_rested",
+        "database_lost",
+        "security_event",
+        "migration_step_began",
+        "database_back",
+    ]

@@ -6,6 +6,7 @@ once finished and is never redone, and whatever a killed initdb left never held 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import secrets
@@ -13,13 +14,15 @@ import shutil
 from pathlib import Path
 
 from mbaas.adapters.postgres.cluster.account import Account
-from mbaas.adapters.postgres.cluster.processes import run
+from mbaas.adapters.postgres.cluster.processes import clear, run
 from mbaas.core.errors import ConfigError, Unavailable
 
 SUPERUSER = "postgres"
-OWNER = "mbaas"
+# Not the name of a schema: an unqualified name would then mean that one.
+OWNER = "mbaas_owner"
 DATABASE = "mbaas"
 _UNFINISHED = "initdb-"
+_REMOVALS = 30
 # The socket's directory is the guard (0700), so whoever gets there is let in. What the server itself does needs no
 # superuser: it owns its database, and makes the roles that requests act as (their rows' security included).
 _FIRST_STATEMENTS = f"""\
@@ -34,10 +37,10 @@ async def ensure_cluster(directory: Path, programs: Path, account: Account | Non
     durable: wait until the disk has it. Raises ConfigError when there is something else in its place.
     """
     data = directory / "data"
-    _sweep(directory)
+    await _sweep(directory)
     if (data / "PG_VERSION").exists():
         return data
-    if data.exists() and any(data.iterdir()):
+    if data.exists() and _entries(data):
         raise ConfigError(
             f"{data} holds something that is no PostgreSQL cluster", hint="move it away, then start again"
         )
@@ -62,9 +65,21 @@ async def checksums_on(data: Path, programs: Path, account: Account | None) -> b
     return found is not None and found[1] != "0"
 
 
-def _sweep(directory: Path) -> None:
-    for unfinished in directory.glob(f"{_UNFINISHED}*"):
-        shutil.rmtree(unfinished)
+def _entries(directory: Path) -> list[Path]:
+    return list(directory.iterdir())
+
+
+async def _sweep(directory: Path) -> None:
+    """Remove what killed initdbs left. Its children may still be at work there for a moment."""
+    for unfinished in [path for path in _entries(directory) if path.name.startswith(_UNFINISHED)]:
+        await clear(unfinished)
+        for _ in range(_REMOVALS):
+            shutil.rmtree(unfinished, ignore_errors=True)
+            if not unfinished.exists():
+                break
+            await asyncio.sleep(0.1)
+        else:
+            raise Unavailable(f"{unfinished} cannot be removed", hint="end what uses it, then remove it")
 
 
 async def _locale_arguments(programs: Path, account: Account | None) -> tuple[str, ...]:

@@ -5,15 +5,19 @@ declare
     wanted text;
 begin
     foreach wanted in array array['anon', 'authenticated', 'service_role'] loop
-        begin
-            execute format('create role %I nologin noinherit', wanted);
-        exception when duplicate_object or unique_violation then
-            null;
-        end;
+        if not exists (select from pg_roles where rolname = wanted) then
+            begin
+                execute format('create role %I nologin noinherit', wanted);
+            exception when duplicate_object or unique_violation then
+                null;  -- made meanwhile
+            end;
+        end if;
         -- We act as them by SET ROLE. A superuser may; who made a role may since 16 only after saying so.
         if not (select rolsuper from pg_roles where rolname = current_user) then
             if current_setting('server_version_num')::integer < 160000 then
-                execute format('grant %I to %I', wanted, current_user);
+                if not pg_has_role(wanted, 'member') then
+                    execute format('grant %I to %I', wanted, current_user);
+                end if;
             elsif not pg_has_role(wanted, 'set') then
                 execute format('grant %I to %I with set true, inherit false', wanted, current_user);
             end if;

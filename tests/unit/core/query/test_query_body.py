@@ -82,6 +82,9 @@ BAD_JSON = [
     b'{"a":"\\ud800"}',
     b'{"a":"\\udc00"}',
     b'{"a":"\\ud800x"}',
+    b'{"a":"\\ud800x\\u0041"}',
+    b'{"a":"\\ud800x\\udc00"}',
+    b'{"a":"\\ud83d\\ude00\\ude00"}',
     b'{"a":"\\ud800\\ud800\\udc00"}',
     b'{"a":"\\uD83D\\\\uDE00"}',
     b'{"a":1}//',
@@ -166,10 +169,10 @@ def test_brackets_in_texts_are_not_deep() -> None:
     ids=lambda body: str(body[:12]),
 )
 def test_a_hostile_body_is_refused_within_a_second(body: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(BodyInvalid):
         parse_insert(body)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_a_body_is_only_so_long() -> None:

@@ -5,8 +5,16 @@ from __future__ import annotations
 import pytest
 
 from mbaas.core.errors import BodyInvalid
-from mbaas.core.query.errors import NotAcceptable, PreferenceInvalid
-from mbaas.core.query.headers import ROOT, applied, content_type, parse_accept, parse_content_type, parse_prefer
+from mbaas.core.query.errors import NotAcceptable, PreferenceInvalid, UnknownSchema
+from mbaas.core.query.headers import (
+    ROOT,
+    applied,
+    check_profile,
+    content_type,
+    parse_accept,
+    parse_content_type,
+    parse_prefer,
+)
 from mbaas.core.query.types import Media, Preferences
 
 PREFERENCES = [
@@ -180,3 +188,24 @@ def test_a_body_of_another_type_is_refused(value: str) -> None:
         parse_content_type(value)
     assert refused.value.message.startswith("Content-Type not acceptable: ")
     assert len(refused.value.message) < 600
+
+
+@pytest.mark.parametrize(
+    "name", ["auth", "mbaas", "pg_catalog", "information_schema", "PUBLIC", " public", "", "public,auth", "public.auth"]
+)
+def test_only_the_exposed_schema_can_be_chosen(name: str) -> None:
+    check_profile(None)
+    check_profile("public")
+    with pytest.raises(UnknownSchema) as refused:
+        check_profile(name)
+    assert refused.value.message == f"Invalid schema: {name}"
+    assert refused.value.hint == "Only the following schemas are exposed: public"
+
+
+def test_a_giant_header_is_not_repeated_in_the_answer() -> None:
+    with pytest.raises(PreferenceInvalid) as strict:
+        parse_prefer(["handling=strict," + "x," * 50_000])
+    with pytest.raises(NotAcceptable) as other:
+        parse_accept("a/b," * 50_000)
+    assert len(strict.value.details) < 600
+    assert len(other.value.message) < 600

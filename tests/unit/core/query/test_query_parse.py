@@ -9,7 +9,8 @@ import pytest
 from mbaas.core.errors import QueryError
 from mbaas.core.query.errors import QuerySyntax, QueryTooComplex, RangeInvalid
 from mbaas.core.query.limits import Limits
-from mbaas.core.query.parse import apply_range, parse_columns, parse_parameters, parse_read_parts, split_query
+from mbaas.core.query.parse import parse_columns, parse_parameters, parse_read_parts, split_query
+from mbaas.core.query.ranges import apply_range, content_range, read_status
 from mbaas.core.query.types import (
     ColumnItem,
     Condition,
@@ -172,6 +173,8 @@ def test_a_negative_limit_cannot_be(query: str) -> None:
         "select[]=id",
         "a.or=1",
         "*=eq.1",
+        "_method=DELETE",
+        "X-HTTP-Method-Override=PATCH",
     ],
 )
 def test_a_parameter_nobody_knows_is_refused(query: str) -> None:
@@ -291,6 +294,33 @@ def test_a_range_that_cannot_be_is_refused(header: str) -> None:
 def test_a_range_and_a_limit_that_do_not_meet_are_refused() -> None:
     with pytest.raises(RangeInvalid):
         apply_range(parse_read_parts(b"limit=5"), "10-19")
+
+
+@pytest.mark.parametrize(
+    ("offset", "rows", "total", "header", "status"),
+    [
+        (0, 15, None, "0-14/*", 200),
+        (0, 0, None, "*/*", 200),
+        (0, 0, 0, "*/0", 200),
+        (0, 15, 15, "0-14/15", 200),
+        (0, 2, 15, "0-1/15", 206),
+        (3, 2, 15, "3-4/15", 206),
+        (15, 0, 15, "*/15", 206),
+        (100, 0, None, "*/*", 200),
+    ],
+)
+def test_an_answer_says_which_rows_it_holds(
+    offset: int, rows: int, total: int | None, header: str, status: int
+) -> None:
+    assert content_range(offset, rows, total) == header
+    assert read_status(offset, rows, total) == status
+
+
+def test_a_start_beyond_the_counted_rows_is_refused() -> None:
+    with pytest.raises(RangeInvalid) as refused:
+        read_status(100, 0, 15)
+    assert refused.value.details == "An offset of 100 was requested, but there are only 15 rows."
+    assert refused.value.total == 15
 
 
 def test_arguments_of_a_function_are_told_from_filters_by_its_names() -> None:

@@ -74,6 +74,7 @@ async def test_a_path_with_two_readings_is_refused(raw: bytes) -> None:
         (b"/storage/v1/object/b/a..b", "/storage/v1/object/b/a..b"),
         (b"/rest/v1/%252e%252e", "/rest/v1/%2e%2e"),
         (b"/rest/v1/posts;x=1", "/rest/v1/posts;x=1"),
+        (b"/rest/v1/%EF%BF%BD", "/rest/v1/\ufffd"),
     ],
 )
 def test_a_path_is_decoded_once_and_ends_without_a_slash(raw: bytes, path: str) -> None:
@@ -147,6 +148,11 @@ async def test_a_body_that_declares_too_much_is_refused_before_any_of_it_is_read
 @pytest.mark.parametrize("length", ["-1", "1x", "0x10", "", "1,1", "9" * 19, "+1", " 1"])
 async def test_a_length_is_a_number(length: str) -> None:
     assert (await ask(Setup().edge, "POST", headers={"content-length": length}, body=b"x")).status == 400
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "identity", "xchunked", ""])
+async def test_chunked_is_the_only_coding(coding: str) -> None:
+    assert (await ask(Setup().edge, "POST", headers={"transfer-encoding": coding}, body=b"x")).status == 400
 
 
 async def test_a_body_that_lies_about_its_length_is_cut_at_the_limit() -> None:

@@ -1,0 +1,40 @@
+"""``mbaas``: one file a noun; each parses, calls and prints."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as version_of
+
+import typer
+
+from mbaas_cli import dev, doctor, init, keys, migrate, serve, users
+from mbaas_cli.output import Json, result
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="A mobile backend from one file: collections, rules, auth, realtime, plugins.\n\n"
+    "Begin with `mbaas init`, then `mbaas serve`. Every command takes `--json`.\n\n"
+    "Exit codes: 0 done · 1 failed · 2 wrong use or configuration · 3 refused, because data would be lost.",
+)
+app.command()(init.init)
+app.command()(serve.serve)
+app.command()(dev.dev)
+app.command()(doctor.doctor)
+app.add_typer(migrate.app, name="migrate")
+app.add_typer(keys.app, name="keys")
+app.add_typer(users.app, name="users")
+
+
+@app.command()
+def version(json: Json = False) -> None:
+    """The version of this program."""
+    result({"version": version_of("mbaas")}, json=json, text=version_of("mbaas"))
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

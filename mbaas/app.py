@@ -1,0 +1,346 @@
+"""The composition root: one Config in, one running server out. Reads like a table of contents."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any, cast
+
+import msgspec
+from litestar import Litestar, asgi
+from litestar.types import Receive as LitestarReceive
+from litestar.types import Scope as LitestarScope
+from litestar.types import Send as LitestarSend
+
+from mbaas.adapters.clock import Clock
+from mbaas.adapters.mail.deliver import choose_mailer
+from mbaas.adapters.plugins import load_plugins
+from mbaas.adapters.postgres import migrate as migrations
+from mbaas.adapters.postgres.as_caller import transactions_as_caller
+from mbaas.adapters.postgres.database import Database
+from mbaas.adapters.postgres.embedded import EmbeddedPostgres, running_url
+from mbaas.adapters.postgres.introspect import read_functions
+from mbaas.adapters.postgres.migration_run import Applied
+from mbaas.adapters.postgres.scripts import read_scripts
+from mbaas.adapters.postgres.supervise import supervised
+from mbaas.adapters.postgres.system_schema import apply_system_schema
+from mbaas.adapters.secrets import SecretsFile
+from mbaas.config.settings import Config
+from mbaas.core.errors import ConfigError, DestructiveChange, MbaasError
+from mbaas.core.identity import Identity, Role
+from mbaas.core.observe import Observe, ignore
+from mbaas.core.rules.ruleset import RuleSet, compile_rules
+from mbaas.core.sql.migration import Plan
+from mbaas.core.sql.policy import render_policies
+from mbaas.hooks.dispatch import Hooks
+from mbaas.http.access import access_log
+from mbaas.http.edge import Edge, Surface
+from mbaas.http.health import Health
+from mbaas.http.identity import Authenticator, auth_url
+from mbaas.http.logs import LineWriter, Log, make_log, redirect_standard_logging
+from mbaas.http.metrics import Metrics
+from mbaas.http.plugin_routes import PREFIX as PLUGINS
+from mbaas.http.plugin_routes import plugin_routes
+from mbaas.http.respond import ASGIApp, Receive, Reply, Scope, Send
+from mbaas.http.server import server
+from mbaas.http.telemetry import observer
+from mbaas.http.uncaught import EXCEPTION_HANDLERS
+from mbaas.modules.auth.app import MAX_BODY as AUTH_MAX_BODY
+from mbaas.modules.auth.app import auth_app
+from mbaas.modules.auth.errors import auth_dialect
+from mbaas.modules.records.dialect import rest_dialect
+from mbaas.modules.records.docs import DocsPage, send_document
+from mbaas.modules.records.openapi import Info, openapi_bytes
+from mbaas.modules.records.routes import records_app
+from mbaas.modules.records.service import Records
+
+SECRETS_EVERY_S = 2.0
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """What one needs to know of a server that answers."""
+
+    url: str
+    anon_key: str
+    service_key: str
+    publishable_key: str
+    docs: bool
+    plugins: tuple[str, ...]
+    started_s: float
+    mail: str | None
+
+
+def serve(
+    config: Config,
+    *,
+    on_ready: Callable[[Ready], None] = lambda _: None,
+    safe_mode: bool = False,
+    unsafe_dev: bool = False,
+) -> int:
+    """Run the server until SIGTERM or SIGINT, then put everything away. Returns the exit status.
+
+    safe_mode: without plugins. unsafe_dev: accept a PostgreSQL that may lose writes. Raises MbaasError when it cannot
+    start; nothing is left running then.
+    """
+    return _run(_serve(config, on_ready, safe_mode=safe_mode, unsafe_dev=unsafe_dev))
+
+
+async def _serve(config: Config, on_ready: Callable[[Ready], None], *, safe_mode: bool, unsafe_dev: bool) -> int:
+    began = time.monotonic()
+    metrics = Metrics()
+    writer = LineWriter(sys.stderr)
+    log = make_log(config.log, writer)
+    observe = observer(log, metrics)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(writer.close)
+        stack.callback(redirect_standard_logging(log))
+        secrets = SecretsFile(config.data / "secrets.toml")
+        hooks = Hooks(observe=observe, timeout_s=config.plugins.timeout_s)
+        plugins = load_plugins(
+            hooks, config.plugins, root=config.root, collections=config.catalog.collections, safe_mode=safe_mode
+        )
+        database = await stack.enter_async_context(open_database(config, observe=observe, unsafe_dev=unsafe_dev))
+        rules = await migrated(database, config, observe=observe)
+        health = Health(database.ping)
+        auth = auth_app(
+            config=config,
+            secrets=secrets,
+            database=database,
+            mailer=choose_mailer(config.mail, config.data, clock=Clock()),
+            hooks=hooks,
+            observe=observe,
+        )
+        stack.push_async_callback(auth.close)
+        stack.push_async_callback(hooks.settle)
+        app = edge(
+            routes(config, rules, database, hooks, auth, observe),
+            config=config,
+            authenticator=Authenticator(lambda: secrets.current, issuer=auth_url(config.server)),
+            health=health,
+            metrics=metrics,
+            log=log,
+            writer=writer,
+        )
+        following = asyncio.create_task(_follow(secrets, log))
+        stack.callback(following.cancel)
+
+        def started() -> None:
+            on_ready(
+                Ready(
+                    url=config.server.public_url or f"http://{config.server.host}:{config.server.port}",
+                    anon_key=secrets.current.anon_key,
+                    service_key=secrets.current.service_key,
+                    publishable_key=secrets.current.publishable_key,
+                    docs=config.server.docs,
+                    plugins=plugins,
+                    started_s=time.monotonic() - began,
+                    mail=None if config.mail.host else str(config.data / "mail"),
+                )
+            )
+
+        running = server(app, config.server, health=health, on_started=started)
+        try:
+            await running.serve()
+        except SystemExit:  # uvicorn's word for a port that cannot be had
+            raise ConfigError(
+                f"cannot listen on {config.server.host}:{config.server.port}",
+                hint="another program may have the port; choose one with --port",
+            ) from None
+    return 0
+
+
+def routes(
+    config: Config, rules: RuleSet, database: Database, hooks: Hooks, auth: ASGIApp, observe: Observe
+) -> Litestar:
+    """Every route. Hot prefixes are raw ASGI mounts; nothing stands between the edge and them."""
+    records = Records(database, lambda: rules, hooks, max_rows=config.limits.max_rows)
+    described = described_for(config, rules)
+
+    async def root(_: Scope, identity: Identity) -> Reply:
+        return Reply(200, described(identity.role), content_type=b"application/openapi+json; charset=utf-8")
+
+    async def document(scope: Scope, _: Receive, send: Send) -> None:
+        found = scope["state"]["caller"]
+        await send_document(described(found.role if isinstance(found, Identity) else "anon"), scope, send)
+
+    plugins = plugin_routes(
+        hooks.provided,
+        begin=transactions_as_caller(database),
+        timeout_s=config.limits.request_timeout_s,
+        observe=observe,
+    )
+    return Litestar(
+        route_handlers=[
+            mount("/rest/v1", records_app(records, limits=config.limits, root=root)),
+            mount("/auth/v1", auth),
+            mount(PLUGINS, plugins),
+            *([mount("/openapi.json", document), mount("/docs", DocsPage())] if config.server.docs else []),
+        ],
+        exception_handlers=cast(Any, EXCEPTION_HANDLERS),
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def described_for(config: Config, rules: RuleSet) -> Callable[[Role], bytes]:
+    """The OpenAPI document of a role, made once. Who has no key sees what the anon key may reach."""
+    info = Info(title=config.app.name, server=(config.server.public_url or "").rstrip("/") + "/rest/v1")
+
+    @functools.cache
+    def described(role: Role) -> bytes:
+        return openapi_bytes(rules.catalog, info=info, role=role)
+
+    return described
+
+
+def mount(prefix: str, app: ASGIApp) -> Any:
+    """A raw ASGI app below a prefix of Litestar."""
+
+    @asgi(prefix, is_mount=True, copy_scope=True)
+    async def mounted(scope: LitestarScope, receive: LitestarReceive, send: LitestarSend) -> None:
+        await app(cast(Any, scope), cast(Any, receive), cast(Any, send))
+
+    return mounted
+
+
+def edge(
+    app: Litestar,
+    *,
+    config: Config,
+    authenticator: Authenticator,
+    health: Health,
+    metrics: Metrics,
+    log: Log,
+    writer: LineWriter,
+) -> Edge:
+    """Everything that holds for every request, around the routes."""
+    return Edge(
+        cast(ASGIApp, app),
+        server=config.server,
+        limits=config.limits,
+        identify=authenticator.identify,
+        health=health,
+        metrics=metrics,
+        log=log,
+        access_log=access_log(config.log, writer=writer, log=log),
+        surfaces=(
+            Surface(prefix="/rest/v1", dialect=rest_dialect),
+            Surface(prefix="/auth/v1", dialect=auth_dialect, max_body=AUTH_MAX_BODY),
+            Surface(prefix=PLUGINS),
+        ),
+    )
+
+
+# --- the database ----------------------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def open_database(
+    config: Config, *, observe: Observe = ignore, unsafe_dev: bool = False
+) -> AsyncIterator[Database]:
+    """The database with our own schema in it: the configured one, or our own PostgreSQL, started and kept running."""
+    async with contextlib.AsyncExitStack() as stack:
+        url = config.database.url
+        if url is None:
+            cluster = EmbeddedPostgres(config.data / "postgres", unsafe_dev=unsafe_dev)
+            url = (await stack.enter_async_context(supervised(cluster, observe=observe))).url()
+        database = Database.from_settings(url, config.database, observe=observe, unsafe_dev=unsafe_dev)
+        await database.open()
+        stack.push_async_callback(database.close)
+        await apply_system_schema(database)
+        yield database
+
+
+class Migrator:
+    """The schema of one database beside what a configuration asks for."""
+
+    def __init__(self, database: Database, config: Config, *, observe: Observe = ignore) -> None:
+        """Raises RuleError when a rule cannot be understood."""
+        self.rules = compile_rules(config.catalog)
+        self._database = database
+        self._config = config
+        self._observe = observe
+        self._scripts = read_scripts(config.root / "migrations")
+
+    async def plan(self) -> Plan:
+        """What would be done now."""
+        return await migrations.plan(
+            self._database, self._config.catalog, self._policies, self._config.functions_sql, scripts=self._scripts
+        )
+
+    async def apply(self, *, allow_destructive: bool = False) -> tuple[Applied, ...]:
+        """Do it. Raises DestructiveChange, before the first step, when it would lose data and may not."""
+        return await migrations.migrate(
+            self._database,
+            self._config.catalog,
+            self._policies,
+            self._config.functions_sql,
+            scripts=self._scripts,
+            allow_destructive=allow_destructive,
+            observe=self._observe,
+        )
+
+    async def status(self) -> tuple[migrations.MigrationStatus, ...]:
+        return await migrations.status(self._database)
+
+    async def down(self, steps: int) -> tuple[Applied, ...]:
+        return await migrations.down(self._database, steps, observe=self._observe)
+
+    def _policies(self, collection: str) -> tuple[str, ...]:
+        return render_policies(self.rules, collection)
+
+
+@contextlib.asynccontextmanager
+async def open_migrator(config: Config) -> AsyncIterator[Migrator]:
+    """For the command line: on the database of a running server, or on our own PostgreSQL started for the while."""
+    url = config.database.url or running_url(config.data / "postgres")
+    if url is None:
+        async with open_database(config) as database:
+            yield Migrator(database, config)
+        return
+    database = Database.from_settings(url, config.database)
+    await database.open()
+    try:
+        await apply_system_schema(database)
+        yield Migrator(database, config)
+    finally:
+        await database.close()
+
+
+async def migrated(database: Database, config: Config, *, observe: Observe = ignore) -> RuleSet:
+    """Brings the tables to what the configuration says and gives the rules over what then exists.
+
+    Raises DestructiveChange when that would lose data: such steps are for a person to allow.
+    """
+    migrator = Migrator(database, config, observe=observe)
+    try:
+        await migrator.apply()
+    except DestructiveChange as error:
+        hint = "look at `mbaas migrate plan`, then run `mbaas migrate apply --allow-destructive`"
+        raise DestructiveChange(f"the configuration takes data away: {error.message}", hint=hint) from error
+    functions = await read_functions(database, [function.name for function in config.catalog.functions])
+    catalog = msgspec.structs.replace(migrator.rules.catalog, functions=functions)
+    return msgspec.structs.replace(migrator.rules, catalog=catalog)
+
+
+async def _follow(secrets: SecretsFile, log: Log) -> None:
+    """Takes a rotated key up. The secrets in force stay when the file cannot be used."""
+    while True:
+        await asyncio.sleep(SECRETS_EVERY_S)
+        try:
+            if secrets.reload():
+                log.info("secrets_reloaded")
+        except MbaasError as error:
+            log.error("secrets_not_reloaded", reason=error.message)
+
+
+def _run(coroutine: Any) -> int:
+    if sys.platform == "win32":
+        return cast(int, asyncio.run(coroutine))
+    import uvloop
+
+    return cast(int, uvloop.run(coroutine))

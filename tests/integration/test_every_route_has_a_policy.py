@@ -1,0 +1,120 @@
+"""The finished app: every route there is, and who may call it. A route without a line here fails."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from pathlib import Path
+
+import httpx
+
+from mbaas.adapters.clock import Clock
+from mbaas.adapters.mail.deliver import choose_mailer
+from mbaas.adapters.postgres.database import Database
+from mbaas.adapters.postgres.system_schema import apply_system_schema
+from mbaas.adapters.secrets import SecretsFile
+from mbaas.app import edge, migrated, routes
+from mbaas.config.load import load
+from mbaas.core.observe import ignore
+from mbaas.hooks.dispatch import Hooks
+from mbaas.http.health import Health
+from mbaas.http.identity import Authenticator, auth_url
+from mbaas.http.logs import LineWriter, make_log
+from mbaas.http.metrics import Metrics
+from mbaas.http.plugin_routes import PREFIX
+from mbaas.modules.auth.app import auth_app
+from mbaas.plugin import Request, Response, Route
+from tests.routes import Policy, check, routes_of
+
+APP = """
+[auth]
+autoconfirm = true
+[limits.rate]
+enabled = false
+[collections.posts.fields]
+title = { type = "text" }
+"""
+READ = frozenset(("GET", "HEAD"))
+
+POLICIES = [
+    # What a caller may see and do below these is for rules and for the auth of each route; a key is asked of everyone.
+    Policy("/rest/v1/**", "key", sample="/posts", own_check=True),
+    Policy("/auth/v1/**", "key", sample="/settings", own_check=True),
+    Policy(f"{PREFIX}/**", "key", sample="/greeter/hello", own_check=True),
+    Policy("/auth/v1/.well-known/jwks.json", "public"),
+    Policy("/auth/v1/health", "key"),
+    Policy("/auth/v1/settings", "key"),
+    Policy("/auth/v1/signup", "key"),
+    Policy("/auth/v1/token", "key"),
+    Policy("/auth/v1/otp", "key"),
+    Policy("/auth/v1/magiclink", "key"),
+    Policy("/auth/v1/recover", "key"),
+    Policy("/auth/v1/resend", "key"),
+    Policy("/auth/v1/verify", "public", own_check=True),
+    Policy("/auth/v1/user", "signed_in"),
+    Policy("/auth/v1/logout", "signed_in"),
+    Policy("/auth/v1/invite", "service"),
+    Policy("/auth/v1/admin/users", "service"),
+    Policy("/auth/v1/admin/users/{user_id:str}", "service"),
+    Policy("/auth/v1/admin/generate_link", "service"),
+    Policy("/openapi.json/**", "public"),
+    Policy("/docs/**", "public"),
+    Policy("/health/live", "public"),
+    Policy("/health/ready", "public"),
+    Policy("/metrics", "service"),
+]
+"""Access by route. ``/auth/v1/**`` is the mount as the router of the whole app sees it; its routes follow."""
+
+OWN = [("GET", "/health/live"), ("GET", "/health/ready"), ("GET", "/metrics")]
+"""What the edge answers by itself."""
+
+
+async def hello(request: Request) -> Response:
+    return Response(body=b"{}")
+
+
+async def test_every_route_lets_in_whom_it_is_for_and_nobody_else(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "mbaas.toml").write_text(APP)
+    config = load(tmp_path / "mbaas.toml", {})
+    await apply_system_schema(database)
+    rules = await migrated(database, config)
+    secrets = SecretsFile(config.data / "secrets.toml")
+    hooks = Hooks()
+    hooks.owned_by("greeter").provide(Route(method="GET", path="/hello", access="key", handler=hello))
+    mailer = choose_mailer(config.mail, config.data, clock=Clock())
+    auth = auth_app(config=config, secrets=secrets, database=database, mailer=mailer, hooks=hooks)
+    app = routes(config, rules, database, hooks, auth, ignore)
+    writer = LineWriter(io.StringIO())
+    made = edge(
+        app,
+        config=config,
+        authenticator=Authenticator(lambda: secrets.current, issuer=auth_url(config.server)),
+        health=Health(database.ping),
+        metrics=Metrics(),
+        log=make_log(config.log, writer),
+        writer=writer,
+    )
+    numbers = itertools.count()
+    keys = {"nobody": None, "service": secrets.current.service_key}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(made), base_url="http://test") as client:
+
+        async def signed_in() -> str:
+            person = {"email": f"person{next(numbers)}@example.org", "password": "correct horse battery"}
+            anon = {"apikey": secrets.current.anon_key}
+            answer = await client.post("/auth/v1/signup", json=person, headers=anon)
+            return str(answer.json()["access_token"])
+
+        async def ask(method: str, path: str, actor: str) -> int:
+            key = keys.get(actor, secrets.current.anon_key)
+            headers = {"apikey": key} if key else {}
+            if actor == "user":
+                headers["authorization"] = f"Bearer {await signed_in()}"
+            content = b"" if method in READ else b"{}"
+            if content:
+                headers["content-type"] = "application/json"
+            return (await client.request(method, path, headers=headers, content=content)).status_code
+
+        everything = [*routes_of(app), *routes_of(auth.litestar, prefix="/auth/v1"), *OWN]
+        assert await check(everything, POLICIES, ask) == []
+    await auth.close()
+    writer.close()
