@@ -19,6 +19,7 @@ from mbaas.core.schema.types import SCALARS
 
 _ASKS = re.compile(r"\bauth\s*\.", re.IGNORECASE)
 _RANGES = frozenset({"int4range", "int8range", "numrange", "daterange", "tstzrange", "tsrange"})
+_CAST = re.compile(r"(?P<name>[A-Za-z0-9 ]+?)(?:\(\d{1,4}(?:, ?\d{1,4})?\))?(?:\[\])?", re.ASCII)
 _JSON = frozenset({"json", "jsonb"})
 _TYPE_NAMES = frozenset(SCALARS.values()) | {
     # what else a caller may cast to, in PostgreSQL's many spellings
@@ -67,13 +68,8 @@ def known_type(name: str) -> bool:
     >>> known_type("varchar(20)"), known_type("int4[]"), known_type("regclass")
     (True, True, False)
     """
-    base = name.removesuffix("[]")
-    head, bracket, tail = base.partition("(")
-    if bracket:
-        numbers, _, rest = tail.partition(")")
-        if rest or not all(number.strip().isdecimal() for number in numbers.split(",")):
-            return False
-    return head.strip().lower() in _TYPE_NAMES
+    found = _CAST.fullmatch(name)
+    return found is not None and found["name"].lower() in _TYPE_NAMES
 
 
 class Names:
