@@ -13,7 +13,7 @@ from mbaas.core.errors import RuleError
 from mbaas.core.expr.types import Expr
 from mbaas.core.plan.relations import Relation, index_relations
 from mbaas.core.plan.visible import visible
-from mbaas.core.rules.parse import parse_rule
+from mbaas.core.rules.parse import parse_default
 from mbaas.core.schema.catalog import Catalog, Collection, Field, Function
 from mbaas.core.schema.types import SCALARS
 
@@ -126,7 +126,7 @@ def _asking_defaults(collection: Collection, catalog: Catalog) -> dict[str, Expr
     for field in collection.fields:
         if field.default is not None and _ASKS.search(field.default):
             with contextlib.suppress(RuleError):  # more than rules can say: then it stays the database's to evaluate
-                found[field.name] = parse_rule(field.default, collection=collection, catalog=catalog)
+                found[field.name] = parse_default(field.default, collection=collection, catalog=catalog)
     return found
 
 
