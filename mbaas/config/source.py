@@ -50,11 +50,11 @@ class Source(msgspec.Struct, frozen=True):
     def error(self, path: KeyPath, message: str, *, hint: str | None = None) -> ConfigError:
         """A ConfigError that names file, line and key, without what environment variables hold."""
         for at, variable in self.variables.items():
-            shorter = min(len(at), len(path))
-            if at[:shorter] == path[:shorter]:
+            near = min(len(at), len(path), 2)  # a field's fault may tell of another key, or another field
+            if at[:near] == path[:near]:
                 message = _without(message, variable)
                 hint = None if hint is None else _without(hint, variable)
-                if not variable.override and len(at) <= len(path):
+                if not variable.override and at == path[: len(at)]:
                     message = f"{message} (from the environment variable {variable.name})"
         return ConfigError(f"{self.place(path)}: {'.'.join(path)}: {message}", hint=hint)
 
@@ -159,7 +159,10 @@ def resolve_environment(source: Source, environ: Mapping[str, str], sections: It
     for name, text in sorted(environ.items()):
         if name.startswith("MBAAS_") and "__" in name:
             path = tuple(part.lower() for part in name.removeprefix("MBAAS_").split("__"))
-            if path[0] in sections and all(path):
+            if path[0] in sections and not all(path):
+                message = f"environment variable {name}: names no key of {path[0]!r}"
+                errors.append(ConfigError(message, hint=f"MBAAS_{path[0].upper()}__KEY"))
+            elif path[0] in sections:
                 overrides[path] = Variable(name, text, override=True)
             else:
                 errors.append(_unknown(name, path, sections))
