@@ -61,6 +61,11 @@ class Builder:
         self._check_name(name, path)
         for field_name in given.fields:
             self._check_name(field_name, (*path, "fields", field_name), column=True)
+        for check, expression in given.checks.items():
+            self._check_name(check, (*path, "checks", check))
+            if not expression.strip():
+                hint = f'{check} = "starts < ends"'
+                raise self._fail((*path, "checks", check), "needs an expression", hint=hint)
         fields = [self._field(name, field_name) for field_name in given.fields]
         key = tuple(field_name for field_name, field in given.fields.items() if field.key)
         if not key:
@@ -77,7 +82,7 @@ class Builder:
             key=key,
             rules=Rules(**{operation: getattr(given.rules, operation) for operation in Rules.__struct_fields__}),
             indexes=tuple(indexes),
-            checks=tuple(Check(f"{name}_{check}_check", text) for check, text in given.checks.items()),
+            checks=tuple(Check(object_name(name, check, "check"), text) for check, text in given.checks.items()),
             realtime=given.realtime,
             sync=given.sync,
             audit=given.audit,
@@ -222,7 +227,9 @@ class Builder:
             raise self._fail((*path, "fields"), "an index needs fields", hint='fields = ["...", "-..."]')
         if given.method not in _METHODS:
             raise self._fail(
-                path, f"there is no index method {given.method!r}", hint="one of " + ", ".join(sorted(_METHODS))
+                (*path, "method"),
+                f"there is no index method {given.method!r}",
+                hint="one of " + ", ".join(sorted(_METHODS)),
             )
         return Index(
             name=given.name or object_name(collection, "_".join(names), "key" if given.unique else "idx"),

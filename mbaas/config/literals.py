@@ -13,6 +13,7 @@ from mbaas.core.sql.fragment import quote_text
 
 _CALL = re.compile(r"^(?:[a-z_][a-z0-9_]*\.)?[a-z_][a-z0-9_]*\(\)$|^current_(?:date|time|timestamp)$")
 
+_TIMES = {"datetime": {"timestamptz"}, "date": {"date", "timestamptz"}, "time": {"time"}}
 EXAMPLES = {
     "int": "digits without quotes: 0",
     "bigint": "digits without quotes: 0",
@@ -71,6 +72,8 @@ def literal_sql(value: Any, type: FieldType) -> str:
             raise ValueError(f"{value} is no whole number")
         return repr(value)
     if isinstance(value, datetime.datetime | datetime.date | datetime.time):
+        if type.name not in _TIMES.get(value.__class__.__name__, set()):
+            raise ValueError(f"a date or time is not of type {type.name}")
         return f"{quote_text(value.isoformat())}::{type.sql}"
     if type.name == "bool" or (number and not re.fullmatch(r"-?\d+(\.\d+)?", str(value))):
         raise ValueError(f"{value!r} is not of type {type.name}")
