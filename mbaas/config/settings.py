@@ -6,11 +6,17 @@ The docs' reference of settings is checked against these structs.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
 from mbaas.core.schema.catalog import Catalog
+
+Port: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
+Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
+WholeSeconds: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+PerSecond: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class AppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,11 +40,11 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """
 
     host: str = "127.0.0.1"
-    port: int = 8000
+    port: Port = 8000
     public_url: str | None = None
     trusted_proxies: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ("*",)
-    drain_s: float = 30.0
+    drain_s: Seconds = 30.0
     docs: bool = True
 
 
@@ -46,10 +52,10 @@ class RateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """``[limits.rate]``: token buckets, refilled per second, twice that in a burst. 0 switches one off."""
 
     enabled: bool = True
-    per_ip: float = 200.0
-    per_user: float = 200.0
-    per_key: float = 5000.0
-    auth_per_ip: float = 10.0
+    per_ip: PerSecond = 200.0
+    per_user: PerSecond = 200.0
+    per_key: PerSecond = 5000.0
+    auth_per_ip: PerSecond = 10.0
 
 
 class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,15 +64,15 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     max_rows: the longest list, whatever ``limit`` says. filter_terms, filter_depth, embed_depth: of one query.
     """
 
-    max_body: int = 1_048_576
-    max_url: int = 32_768
-    json_depth: int = 32
-    max_rows: int = 1000
-    filter_terms: int = 100
-    filter_depth: int = 8
-    embed_depth: int = 6
-    body_timeout_s: float = 15.0
-    request_timeout_s: float = 30.0
+    max_body: Count = 1_048_576
+    max_url: Count = 32_768
+    json_depth: Count = 32
+    max_rows: Count = 1000
+    filter_terms: Count = 100
+    filter_depth: Count = 8
+    embed_depth: Count = 6
+    body_timeout_s: Seconds = 15.0
+    request_timeout_s: Seconds = 30.0
     rate: RateSettings = RateSettings()
 
 
@@ -77,18 +83,18 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """
 
     url: str | None = None
-    connections: int = 8
-    acquire_timeout_s: float = 2.0
-    anon_statement_timeout_s: float = 3.0
-    authenticated_statement_timeout_s: float = 8.0
-    service_statement_timeout_s: float = 60.0
+    connections: Count = 8
+    acquire_timeout_s: Seconds = 2.0
+    anon_statement_timeout_s: Seconds = 3.0
+    authenticated_statement_timeout_s: Seconds = 8.0
+    service_statement_timeout_s: Seconds = 60.0
 
 
 class MailSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[mail]``. host: the SMTP server; ``None``: mails are files in ``mail/`` of the data directory."""
 
     host: str | None = None
-    port: int = 587
+    port: Port = 587
     username: str | None = None
     password: str | None = None
     starttls: bool = True
@@ -106,13 +112,13 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     autoconfirm: bool = False
     disable_signup: bool = False
     anonymous: bool = False
-    password_min_length: int = 8
-    access_token_lifetime_s: int = 3600
-    reuse_interval_s: int = 10
-    otp_length: int = 6
-    otp_lifetime_s: int = 3600
-    code_lifetime_s: int = 600
-    max_frequency_s: int = 60
+    password_min_length: Count = 8
+    access_token_lifetime_s: WholeSeconds = 3600
+    reuse_interval_s: WholeSeconds = 10
+    otp_length: Annotated[int, msgspec.Meta(ge=6, le=10)] = 6
+    otp_lifetime_s: WholeSeconds = 3600
+    code_lifetime_s: WholeSeconds = 600
+    max_frequency_s: WholeSeconds = 60
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -128,7 +134,7 @@ class PluginSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     directory: str = "plugins"
     disabled: tuple[str, ...] = ()
-    timeout_s: float = 5.0
+    timeout_s: Seconds = 5.0
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
