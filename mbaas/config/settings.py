@@ -22,8 +22,8 @@ PerSecond: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
 class AppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[app]``: who this backend is for.
 
-    site_url: where links in mails lead by default. redirect_urls: further allowed targets; ``*`` stands for anything
-    but ``.`` and ``/``, ``**`` for anything.
+    name: in mails and in the API's documentation. site_url: where links in mails lead by default. redirect_urls:
+    further allowed targets; ``*`` stands for anything but ``.`` and ``/``, ``**`` for anything.
     """
 
     name: str = "mbaas"
@@ -34,9 +34,10 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[server]``: the HTTP edge.
 
-    public_url: how clients reach us, for links and token issuers; ``None``: ``http://host:port``. trusted_proxies:
-    addresses or networks whose ``X-Forwarded-For`` is believed. cors_origins: exact origins, or ``*``. drain_s: how
-    long running requests may go on after SIGTERM.
+    host: where to listen. port: 0 takes a free one. public_url: how clients reach us, for links and token issuers;
+    ``None``: ``http://host:port``. trusted_proxies: addresses or networks whose ``X-Forwarded-For`` is believed.
+    cors_origins: exact origins, or ``*``. drain_s: how long running requests may go on after SIGTERM.
+    docs: whether ``/docs`` and ``/openapi.json`` are served.
     """
 
     host: str = "127.0.0.1"
@@ -49,7 +50,11 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class RateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``[limits.rate]``: token buckets, refilled per second, twice that in a burst. 0 switches one off."""
+    """``[limits.rate]``: token buckets, refilled per second, twice that in a burst. 0 switches one off.
+
+    enabled: false switches all off. per_ip: requests of one address. per_user: requests of one signed-in user.
+    per_key: requests of one API key. auth_per_ip: sign-up, sign-in and what sends mails, of one address.
+    """
 
     enabled: bool = True
     per_ip: PerSecond = 200.0
@@ -61,7 +66,9 @@ class RateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[limits]``: what one request may cost.
 
-    max_rows: the longest list, whatever ``limit`` says. filter_terms, filter_depth, embed_depth: of one query.
+    max_body, max_url: in bytes. json_depth: levels of a body. max_rows: the longest list, whatever ``limit`` says.
+    filter_terms: conditions of one query. filter_depth, embed_depth: levels of one query. body_timeout_s: until a body
+    has arrived. request_timeout_s: until the whole answer is sent.
     """
 
     max_body: Count = 1_048_576
@@ -77,9 +84,11 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``[database]``. url: a PostgreSQL 15 or newer; ``None``: we start our own in the data directory.
+    """``[database]``: PostgreSQL.
 
-    acquire_timeout_s: how long a request waits for a free connection. *_statement_timeout_s: per role.
+    url: a PostgreSQL 15 or newer; ``None``: we start our own in the data directory. connections: at most so many.
+    acquire_timeout_s: how long a request waits for a free connection. anon_statement_timeout_s,
+    authenticated_statement_timeout_s, service_statement_timeout_s: the longest statement, by role.
     """
 
     url: str | None = None
@@ -91,7 +100,12 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class MailSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``[mail]``. host: the SMTP server; ``None``: mails are files in ``mail/`` of the data directory."""
+    """``[mail]``: how mails leave.
+
+    host: the SMTP server; ``None``: mails are files in ``mail/`` of the data directory. port: of the SMTP server.
+    username, password: for that server, when it asks. starttls: whether to encrypt by STARTTLS. sender: the
+    address mails come from.
+    """
 
     host: str | None = None
     port: Port = 587
@@ -104,9 +118,11 @@ class MailSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[auth]``: sign-up, sign-in, tokens.
 
-    autoconfirm: an address needs no confirmation. reuse_interval_s: how long the previous refresh token still answers
-    with the current one. otp_length: digits. otp_lifetime_s: of the link in a mail, code_lifetime_s: of the code beside
-    it. max_frequency_s: the pause between two mails to one address; 0: none.
+    autoconfirm: an address needs no confirmation. disable_signup: nobody new. anonymous: accounts without an address.
+    password_min_length: characters. access_token_lifetime_s: until a client refreshes. reuse_interval_s: how long the
+    previous refresh token still answers with the current one. otp_length: digits of a code, 6 to 10. otp_lifetime_s: of
+    the link in a mail. code_lifetime_s: of the code beside it. max_frequency_s: the pause between two mails to one
+    address; 0: none.
     """
 
     autoconfirm: bool = False
@@ -122,7 +138,11 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``[log]``. format ``auto``: for people on a terminal, JSON elsewhere."""
+    """``[log]``: what is told on standard error.
+
+    level: the least that is told. format: ``auto`` is ``console`` on a terminal, ``json`` elsewhere. requests: a line
+    for each request.
+    """
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "console", "json"] = "auto"
@@ -130,7 +150,10 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class PluginSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``[plugins]``. directory: relative to ``mbaas.toml``. disabled: names that are not loaded."""
+    """``[plugins]``: code of your own in the server.
+
+    directory: where they are, relative to ``mbaas.toml``. disabled: names that are not loaded. timeout_s: of each hook.
+    """
 
     directory: str = "plugins"
     disabled: tuple[str, ...] = ()
