@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
@@ -175,8 +176,9 @@ def install_clients() -> None:
             os.utime(stamp)
 
 
-@pytest.fixture(scope="session")
-def js(server: Server) -> Iterator[Js]:
+@contextlib.contextmanager
+def supabase_js(server: Server) -> Iterator[Js]:
+    """supabase-js for one server."""
     install_clients()
     process = subprocess.Popen(
         [node(), str(HERE / "js" / "driver.mjs")],
@@ -196,3 +198,9 @@ def js(server: Server) -> Iterator[Js]:
     process.wait(10)
     assert process.stdout is not None
     process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def js(server: Server) -> Iterator[Js]:
+    with supabase_js(server) as driver:
+        yield driver
