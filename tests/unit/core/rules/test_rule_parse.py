@@ -57,7 +57,7 @@ def depth(expr: Any) -> int:
         ("meta -> 'a.b' ->> 0 = 'x'", "((\"meta\" -> 'a.b') ->> 0) = 'x')"),
         ("auth.claim('app_metadata.org') = '1'", "((select auth.claim('app_metadata.org')) = '1'::jsonb)"),
         ("a is null".replace("a", "period"), '("period" is null)'),
-        ("published is not true", '("published" is not true)'),
+        ("published is not true", '(not ("published" is true))'),
         ("rating::numeric = 1", '(("rating")::numeric = 1)'),
         ("trim(both 'x' from title) = ''", "(trim(\"title\", 'x') = '')"),
         ("null", "null"),
@@ -135,7 +135,7 @@ def test_what_is_no_rule_is_refused_with_the_reason(text: str, message: str, hin
     assert (hint or "") in (raised.value.hint or "")
 
 
-@pytest.mark.parametrize("many", [10, 29, 31, 100, 1000, 100_000])
+@pytest.mark.parametrize("many", [2, 11, 31, 1000, 100_000])
 @pytest.mark.parametrize(
     "shape",
     [
