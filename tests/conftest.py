@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import pytest
 from mbaas.adapters.postgres.cluster.initialise import OWNER
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres
+from tests.throwaway import throw_away_directory
 
 SOAK = bool(os.environ.get("MBAAS_SOAK"))
 _numbers = itertools.count(1)
@@ -23,15 +22,6 @@ _numbers = itertools.count(1)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite-golden", action="store_true", help="write tests/golden anew from what the code gives")
-
-
-def throw_away_directory(prefix: str) -> tempfile.TemporaryDirectory[str]:
-    """A directory that everybody may enter: in memory where there is room, since a cluster is a thousand files."""
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 * 1024**3
-    made = tempfile.TemporaryDirectory(prefix=prefix, dir=memory if roomy else None, ignore_cleanup_errors=True)
-    Path(made.name).chmod(0o755)
-    return made
 
 
 @pytest.fixture

@@ -214,10 +214,10 @@ class TransactionConflict(DatabaseError):
 
 
 class RuleError(ConfigError):
-    """A rule's text cannot be understood. ``position``: 1-based column in it; ``where``: collection and key."""
+    """A rule's text cannot be understood. ``position``: 1-based column in it, 0 for the whole."""
 
     code = "rule_invalid"
 
-    def __init__(self, message: str, *, hint: str | None = None, position: int = 0) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str, *, hint: str | None = None, details: Any = None, position: int = 0) -> None:
+        super().__init__(message, hint=hint, details=details)
         self.position = position

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -233,6 +234,18 @@ async def test_opening_waits_for_a_server_that_is_not_up_yet(proxy: FaultProxy, 
     await opening
     await late.ping()
     await late.close()
+
+
+async def test_of_several_hosts_the_one_that_takes_writes_is_found(proxy: FaultProxy, database_url: str) -> None:
+    name = database_url.partition("@/")[2].partition("?")[0]
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        nobody_there = probe.getsockname()[1]
+    hosts = f"127.0.0.1:{nobody_there},127.0.0.1:{proxy.port}"
+    several = f"postgresql://mbaas_owner@{hosts}/{name}?sslmode=disable&target_session_attrs=read-write"
+    database = Database(several, connections=2)
+    await database.open()
+    await database.ping()
+    await database.close()
 
 
 async def test_opening_gives_up_in_time(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -62,9 +63,12 @@ async def _as_caller(database: Database, caller: Identity) -> None:
 
 
 async def _by_itself(database: Database) -> None:
-    # A transaction of its own began with it; one that was left open began before.
-    alone = Statement(f"select *, now() = statement_timestamp() from ({STATE.text}) as state")
-    assert await database.fetch_row(alone) == (*NOTHING, "t")
+    asked_at = time.time()
+    began = Statement(f"select *, extract(epoch from now()) from ({STATE.text}) as state")
+    row = await database.fetch_row(began)
+    assert row is not None
+    assert row[:-1] == NOTHING
+    assert float(row[-1] or 0) >= asked_at  # in a transaction of its own: one that was left open began earlier
 
 
 async def _dirty(database: Database, caller: Identity | None) -> None:
@@ -77,6 +81,13 @@ async def _dirty_and_fails(database: Database, caller: Identity | None) -> None:
         async with database.transaction(caller=caller) as transaction:
             await transaction.execute(DIRTY)
             await transaction.execute("select 1 / 0")
+
+
+async def _dirty_and_waits(database: Database, caller: Identity | None) -> None:
+    """As a hook that waits for another server, until its caller has gone."""
+    async with database.transaction(caller=caller) as transaction:
+        await transaction.execute(DIRTY)
+        await asyncio.Event().wait()
 
 
 async def _cut_short(operation: Awaitable[None], after_s: float) -> None:
@@ -101,6 +112,7 @@ async def test_nothing_survives_release_in_a_thousand_interleaved_statements(two
         lambda: _dirty(two, dice.choice([A, ANON, None])),
         lambda: _dirty_and_fails(two, dice.choice([A, ANON, None])),
         lambda: _cut_short(_dirty(two, A), dice.uniform(0, 0.01)),
+        lambda: _cut_short(_dirty_and_waits(two, B), dice.uniform(0.005, 0.015)),
         lambda: _cut_short(_as_caller(two, B), dice.uniform(0, 0.01)),
         lambda: _cut_short(two.execute("select pg_sleep(10)"), dice.uniform(0, 0.01)),
         lambda: _cut_short(_by_itself(two), dice.uniform(0, 0.002)),
@@ -128,11 +140,12 @@ async def test_a_statement_that_takes_too_long_for_its_role_is_ended_on_the_serv
     database = Database(database_url, connections=2, timeouts=Timeouts(anon=0.05, authenticated=0.1))
     await database.open()
     await apply_system_schema(database)
-    with pytest.raises(Timeout):
-        await database.fetch_row(Statement("select pg_sleep(60)"), role="anon")
-    with pytest.raises(Timeout):
-        async with database.transaction(caller=A) as transaction:
-            await transaction.fetch_row(Statement("select pg_sleep(60)"))
+    async with asyncio.timeout(5):
+        with pytest.raises(Timeout):
+            await database.fetch_row(Statement("select pg_sleep(60)"), role="anon")
+        with pytest.raises(Timeout):
+            async with database.transaction(caller=A) as transaction:
+                await transaction.fetch_row(Statement("select pg_sleep(60)"))
     await _both_are_clean(database)
     assert await database.fetch_row(SLEEPERS) == ("0",)
     await database.close()

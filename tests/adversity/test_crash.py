@@ -14,7 +14,7 @@ from mbaas.adapters.postgres.database import Database
 from mbaas.core.errors import Unavailable
 from mbaas.core.sql.fragment import Statement
 from tests.adversity.crash import run_crashes
-from tests.conftest import throw_away_directory
+from tests.throwaway import throw_away_directory
 
 SEEDS = range(20) if os.environ.get("MBAAS_SOAK") else range(3)
 
@@ -47,10 +47,8 @@ class Pairs:
 
     async def read(self) -> Mapping[int, int]:
         database = await self._opened()
-        try:
-            rows = await database.fetch_rows(Statement("select number, count(*) from pairs group by number"))
-        finally:
-            await database.close()
+        rows = await database.fetch_rows(Statement("select number, count(*) from pairs group by number"))
+        await database.close()
         return {int(number or ""): int(count or "") for number, count in rows}
 
 

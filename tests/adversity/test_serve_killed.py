@@ -14,8 +14,8 @@ import pytest
 
 from mbaas.adapters.postgres.cluster.processes import read_pid_file
 from tests.adversity.crash import run_crashes
-from tests.conftest import throw_away_directory
 from tests.contract.conftest import free_port
+from tests.throwaway import throw_away_directory
 
 SEEDS = range(20) if os.environ.get("MBAAS_SOAK") else range(3)
 PROJECT = """

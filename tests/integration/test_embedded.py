@@ -19,7 +19,7 @@ from mbaas.adapters.postgres.cluster.processes import processes_of, read_pid_fil
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres, running_url, wheel_bin
 from mbaas.core.errors import ConfigError, Unavailable
-from tests.conftest import throw_away_directory
+from tests.throwaway import throw_away_directory
 
 RUN = Path(__file__).parent.parent / "adversity" / "run_postgres.py"
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as somebody else")

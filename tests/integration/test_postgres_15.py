@@ -22,34 +22,34 @@ from mbaas.adapters.postgres.embedded import EmbeddedPostgres
 from mbaas.core.errors import ConfigError, Timeout
 from mbaas.core.sql.fragment import Statement
 from tests.adversity.test_connections_stay_clean import *
-from tests.conftest import throw_away_directory
 from tests.integration.test_database import *
 from tests.integration.test_server_check import *
 from tests.integration.test_uuidv7 import *
+from tests.throwaway import throw_away_directory
 
 BIN = Path("/usr/lib/postgresql/15/bin")
-_INSTALL = "apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql-15"
-
-
-def _install() -> None:
-    if (BIN / "postgres").exists():
-        return
-    if os.geteuid() == 0 and Path("/usr/bin/apt-get").exists():
-        # Run level 1: its own cluster is not started.
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-        subprocess.run(_INSTALL, shell=True, env=quiet, capture_output=True, timeout=240, check=False)
-    if not (BIN / "postgres").exists():
-        pytest.skip("PostgreSQL 15 is not installed: apt-get install postgresql-15", allow_module_level=True)
-
-
-_install()
+_INSTALL = (
+    "apt-get update -qq && apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=120 postgresql-15"
+)
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[EmbeddedPostgres]:
+def programs() -> Path:
+    """Where its programs are; installed when missing, by root."""
+    if not (BIN / "postgres").exists() and os.geteuid() == 0 and Path("/usr/bin/apt-get").exists():
+        # Run level 1: the cluster that the package makes for itself is not started.
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+        subprocess.run(_INSTALL, shell=True, env=quiet, capture_output=True, timeout=300, check=False)
+    if not (BIN / "postgres").exists():
+        pytest.skip("PostgreSQL 15 is not installed: apt-get install postgresql-15")
+    return BIN
+
+
+@pytest.fixture(scope="module")
+def cluster(programs: Path) -> Iterator[EmbeddedPostgres]:
     with throw_away_directory("mbaas-15-") as name:
         loop = asyncio.new_event_loop()
-        server = EmbeddedPostgres(Path(name) / "pg", bin_path=BIN, settings={"fsync": "off"}, unsafe_dev=True)
+        server = EmbeddedPostgres(Path(name) / "pg", bin_path=programs, settings={"fsync": "off"}, unsafe_dev=True)
         loop.run_until_complete(server.start())
         yield server
         loop.run_until_complete(server.stop())
@@ -71,11 +71,11 @@ async def test_text_compares_by_code_point(database: Database) -> None:
 
 
 @pytest.fixture
-async def tls_url() -> AsyncIterator[str]:
+async def tls_url(programs: Path) -> AsyncIterator[str]:
     """The URL, with a password, of a server that speaks TLS; its certificate lies beside, in ``cert.pem``."""
     with throw_away_directory("mbaas-tls-") as name:
         place = Path(name)
-        server = EmbeddedPostgres(place / "pg", bin_path=BIN, settings={"fsync": "off"}, unsafe_dev=True)
+        server = EmbeddedPostgres(place / "pg", bin_path=programs, settings={"fsync": "off"}, unsafe_dev=True)
         await server.start()
         admin = await asyncpg.connect(server.admin_url())
         await admin.execute("alter role mbaas_owner password 'a b%c'")
@@ -99,9 +99,8 @@ async def tls_url() -> AsyncIterator[str]:
             "ssl_key_file": place / "key.pem",
         }
         arguments = [text for key, value in settings.items() for text in ("-c", f"{key}={value}")]
-        process = subprocess.Popen(
-            [BIN / "postgres", "-D", place / "pg" / "data", *arguments], stderr=subprocess.DEVNULL, cwd="/", **owner
-        )
+        command = [programs / "postgres", "-D", place / "pg" / "data", *arguments]
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd="/", **owner)
         yield f"postgresql://mbaas_owner:a%20b%25c@127.0.0.1:{port}/mbaas?sslrootcert={place}/cert.pem"
         process.terminate()
         process.wait()

@@ -58,8 +58,21 @@ create table links (parent integer, label integer, pub boolean, primary key (par
 create table labels (id integer primary key, t text, pub boolean);
 """
 
-RULES = ("pub", "owner = auth.uid()", "pub or owner = auth.uid()", "n > 1", "true", "false", "not pub and n < 3",
-         "exists (select 1 from members m where m.thing = id and m.who = auth.uid())")  # fmt: skip
+# PostgreSQL asks the cheapest condition first: the dear ones would be asked after a caller's, were there no fence.
+MEMBERS = "exists (select 1 from members m where m.thing = id and m.who = auth.uid())"
+DEAR = "upper(lower(upper(lower(upper(t))))) <> 'A' and n > 0"
+RULES = (
+    "pub",
+    "owner = auth.uid()",
+    "pub or owner = auth.uid()",
+    "n > 1",
+    "true",
+    "false",
+    MEMBERS,
+    MEMBERS,
+    DEAR,
+    DEAR,
+)
 MASKS = (None, "pub", "owner = auth.uid()", "false")
 TABLES = ("parents", "children", "links", "labels")
 
@@ -97,7 +110,7 @@ def catalog(rules: dict[str, str], masks: dict[str, str | None]) -> Catalog:
 
 owners = st.sampled_from([ME, OTHER, None])
 texts = st.sampled_from(["a", "ab", "a b", "b%", "a\\", "", "(", None])
-small = st.integers(0, 4)
+small = st.integers(0, 3)
 
 
 @st.composite
@@ -113,18 +126,18 @@ def data(draw: st.DrawFn) -> list[str]:
         return f"insert into public.{table} values ({', '.join(map(literal, values))})"
 
     found = []
-    for number in range(draw(st.integers(0, 5))):
+    for number in range(draw(st.integers(1, 5))):
         row = (draw(owners), draw(small), draw(texts), draw(st.booleans()), draw(texts))
         found.append(insert("parents", number, *row, draw(st.sampled_from(["{}", "{a}", "{a,b}", None]))))
         if draw(st.booleans()):
             found.append(insert("members", number, draw(owners)))
-    for number in range(draw(st.integers(0, 6))):
+    for number in range(draw(st.integers(1, 6))):
         row = (draw(small), draw(owners), draw(small), draw(texts), draw(st.booleans()), draw(texts))
         found.append(insert("children", number, *row))
-    for number in range(draw(st.integers(0, 3))):
+    for number in range(draw(st.integers(2, 3))):
         row = (draw(texts), draw(st.booleans()))
         found.append(insert("labels", number, *row))
-    pairs = draw(st.sets(st.tuples(small, st.integers(0, 2)), max_size=5))
+    pairs = draw(st.sets(st.tuples(small, st.integers(0, 2)), min_size=3, max_size=9))
     found.extend(insert("links", *pair, draw(st.booleans())) for pair in sorted(pairs))
     return found
 
@@ -192,7 +205,7 @@ def filters(collection: str, embeds: tuple[str, ...]) -> st.SearchStrategy[Filte
 
 @st.composite
 def queries(draw: st.DrawFn) -> ReadQuery:
-    collection = draw(st.sampled_from(["parents", "children", "labels"]))
+    collection = draw(st.sampled_from(["parents", "parents", "children", "labels"]))
     said: dict[str, Any] = {"filters": [], "order": {}, "windows": {}}
 
     def level(name: str, path: tuple[str, ...], depth: int) -> list[Any]:
@@ -211,8 +224,8 @@ def queries(draw: st.DrawFn) -> ReadQuery:
                     ]
                 items.append(EmbedItem(target, inside, inner=draw(st.booleans())))
                 embedded.append(target)
-        for one in draw(st.lists(filters(name, tuple(embedded)), max_size=2)):
-            said["filters"].append((path, one))
+        if draw(st.integers(0, 2)) == 0:
+            said["filters"].append((path, draw(filters(name, tuple(embedded)))))
         terms = [
             OrderTerm(Path(column), descending=draw(st.booleans()))
             for column in draw(st.lists(st.sampled_from(COLUMNS[name]), max_size=2, unique=True))
@@ -220,8 +233,8 @@ def queries(draw: st.DrawFn) -> ReadQuery:
         if "parents" in embedded and draw(st.booleans()) and name == "children":
             terms.insert(0, OrderTerm(Path(draw(st.sampled_from(["t", "masked", "n"]))), relation="parents"))
         said["order"][path] = (*terms, OrderTerm(Path("id")))
-        if draw(st.booleans()):
-            said["windows"][path] = Window(draw(st.integers(0, 3)), draw(st.integers(0, 1)))
+        if draw(st.integers(0, 3)) == 0:
+            said["windows"][path] = Window(draw(st.integers(1, 3)), draw(st.integers(0, 1)))
         return items
 
     items = tuple(level(collection, (), 0))
@@ -319,7 +332,7 @@ def bench(cluster: EmbeddedPostgres) -> Iterator[Bench]:
 
 
 @settings(
-    max_examples=3000 if SOAK else 120,
+    max_examples=3000 if SOAK else 200,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
@@ -327,7 +340,7 @@ def bench(cluster: EmbeddedPostgres) -> Iterator[Bench]:
     rows=data(),
     rules=st.fixed_dictionaries({name: st.sampled_from(RULES) for name in ("parents", "children")}),
     junction=st.sampled_from(["pub", "true"]),
-    label=st.sampled_from(["pub", "true"]),
+    label=st.sampled_from(["pub", "true", "true"]),
     masks=st.fixed_dictionaries({name: st.sampled_from(MASKS) for name in ("parents", "children")}),
     query=queries(),
     plan_mode=st.sampled_from(["force_custom_plan", "force_generic_plan"]),

@@ -13,10 +13,14 @@ import msgspec
 
 
 class Column(msgspec.Struct, frozen=True, tag_field="node", tag="column"):
-    """A field of a record. ``scope`` is "" for the record in question, else the alias of an enclosing sub-select."""
+    """A field of a record. ``scope`` is "" for the record in question, else the alias of an enclosing sub-select.
+
+    type: PostgreSQL's spelling, in rules, where ``evaluate`` has to read what a JSON value stands for.
+    """
 
     name: str
     scope: str = ""
+    type: str | None = None
 
 
 class Literal(msgspec.Struct, frozen=True, tag_field="node", tag="literal"):
@@ -61,20 +65,25 @@ class Not(msgspec.Struct, frozen=True, tag_field="node", tag="not"):
 
 
 class Binary(msgspec.Struct, frozen=True, tag_field="node", tag="binary"):
-    """A binary operator by its SQL spelling, one of ``mbaas.core.expr.operators``; comparisons and arithmetic alike."""
+    """A binary operator by its SQL spelling; comparisons and arithmetic alike.
+
+    collate: an ordering of texts by code point, whatever the database's own order is.
+    """
 
     op: str
     left: Expr
     right: Expr
+    collate: bool = False
 
 
 class Quantified(msgspec.Struct, frozen=True, tag_field="node", tag="quantified"):
-    """``left op any|all (array)``."""
+    """``left op any|all (array)``. ``collate`` as of ``Binary``."""
 
     op: str
     left: Expr
     quantifier: Choice["any", "all"]
     right: Expr
+    collate: bool = False
 
 
 class Is(msgspec.Struct, frozen=True, tag_field="node", tag="is"):
@@ -98,7 +107,7 @@ class Cast(msgspec.Struct, frozen=True, tag_field="node", tag="cast"):
 
 
 class Call(msgspec.Struct, frozen=True, tag_field="node", tag="call"):
-    """A function of the short list in ``mbaas.core.expr.operators``: lower, upper, length, coalesce, now ..."""
+    """A function of a short list: lower, upper, length, coalesce, now ..."""
 
     name: str
     args: tuple[Expr, ...]

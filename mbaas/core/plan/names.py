@@ -13,12 +13,13 @@ from mbaas.core.errors import RuleError
 from mbaas.core.expr.types import Expr
 from mbaas.core.plan.relations import Relation, index_relations
 from mbaas.core.plan.visible import visible
-from mbaas.core.rules.parse import parse_rule
+from mbaas.core.rules.parse import parse_default
 from mbaas.core.schema.catalog import Catalog, Collection, Field, Function
 from mbaas.core.schema.types import SCALARS
 
 _ASKS = re.compile(r"\bauth\s*\.", re.IGNORECASE)
 _RANGES = frozenset({"int4range", "int8range", "numrange", "daterange", "tstzrange", "tsrange"})
+_CAST = re.compile(r"(?P<name>[A-Za-z0-9 ]+?)(?:\(\d{1,4}(?:, ?\d{1,4})?\))?(?:\[\])?", re.ASCII)
 _JSON = frozenset({"json", "jsonb"})
 _TYPE_NAMES = frozenset(SCALARS.values()) | {
     # what else a caller may cast to, in PostgreSQL's many spellings
@@ -67,13 +68,8 @@ def known_type(name: str) -> bool:
     >>> known_type("varchar(20)"), known_type("int4[]"), known_type("regclass")
     (True, True, False)
     """
-    base = name.removesuffix("[]")
-    head, bracket, tail = base.partition("(")
-    if bracket:
-        numbers, _, rest = tail.partition(")")
-        if rest or not all(number.strip().isdecimal() for number in numbers.split(",")):
-            return False
-    return head.strip().lower() in _TYPE_NAMES
+    found = _CAST.fullmatch(name)
+    return found is not None and found["name"].lower() in _TYPE_NAMES
 
 
 class Names:
@@ -122,11 +118,11 @@ def perhaps(name: str, known: Iterable[str]) -> str | None:
 
 def _asking_defaults(collection: Collection, catalog: Catalog) -> dict[str, Expr]:
     """Inline they are expressions, since our own statements carry no claims for ``auth.uid()`` to find."""
-    found = {}
+    found: dict[str, Expr] = {}
     for field in collection.fields:
         if field.default is not None and _ASKS.search(field.default):
             with contextlib.suppress(RuleError):  # more than rules can say: then it stays the database's to evaluate
-                found[field.name] = parse_rule(field.default, collection=collection, catalog=catalog)
+                found[field.name] = parse_default(field.default, collection=collection, catalog=catalog)
     return found
 
 

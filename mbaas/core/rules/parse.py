@@ -6,17 +6,20 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import SqlglotError
+from sqlglot.tokenizer_core import Token, TokenType
 
 from mbaas.core.errors import ConfigError, RuleError
 from mbaas.core.expr import types as t
+from mbaas.core.rules.check import check, require_boolean
 from mbaas.core.schema.catalog import Catalog, Collection
 from mbaas.core.schema.types import SCALARS, parse_type
 
 MAX_LENGTH = 4000
-MAX_DEPTH = 30
+MAX_DEPTH = 30  # brackets, case ... end, not not not
+_MAX_TREE = 100  # operators within operators: 1 + 1 + 1 ...
 _BINARY: Mapping[type[exp.Expression], str] = {
     exp.EQ: "=", exp.NEQ: "<>", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<=",
     exp.NullSafeNEQ: "is distinct from", exp.NullSafeEQ: "is not distinct from",
@@ -27,31 +30,65 @@ _CALLS: Mapping[type[exp.Expression], str] = {
     exp.Lower: "lower", exp.Upper: "upper", exp.Length: "length", exp.Coalesce: "coalesce", exp.Nullif: "nullif",
     exp.Trim: "trim", exp.Abs: "abs", exp.StartsWith: "starts_with",
 }  # fmt: skip
+# What else sqlglot may have found in the text and we would lose.
+_KEPT: Mapping[type[exp.Expression], frozenset[str]] = {
+    exp.Column: frozenset({"this", "table"}), exp.Trim: frozenset({"this", "expression"}),
+    exp.CurrentTimestamp: frozenset(), exp.CurrentDate: frozenset(), exp.Length: frozenset({"this"}),
+    exp.Cast: frozenset({"this", "to"}), exp.TryCast: frozenset(), exp.Coalesce: frozenset({"this", "expressions"}),
+    exp.Lower: frozenset({"this"}), exp.Upper: frozenset({"this"}), exp.Abs: frozenset({"this"}),
+    exp.In: frozenset({"this", "expressions", "query", "negate"}), exp.Subquery: frozenset({"this"}),
+    exp.Table: frozenset({"this", "alias"}), exp.TableAlias: frozenset({"this"}),
+    exp.Between: frozenset({"this", "low", "high", "negate"}),
+    exp.Array: frozenset({"expressions", "bracket_notation"}),
+}  # fmt: skip
+_OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.CASE})
+_CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.END})
+_PREFIXES = frozenset({TokenType.NOT, TokenType.DASH})
 _CLAIMS = {"uid": "uid", "role": "role", "email": "email", "aal": "aal", "jwt": "jwt", "claim": "claim"}
 
 
 def parse_rule(text: str, *, collection: Collection, catalog: Catalog) -> t.Expr:
     """The rule as an expression over a record of ``collection``. Raises RuleError saying what and where."""
+    made, kind = _parse(text, collection, catalog)
+    require_boolean(made, kind)
+    return made
+
+
+def parse_default(text: str, *, collection: Collection, catalog: Catalog) -> t.Expr:
+    """A field's default in the same language, whatever its type. Raises RuleError when it is beyond that language."""
+    return _parse(text, collection, catalog)[0]
+
+
+def _parse(text: str, collection: Collection, catalog: Catalog) -> tuple[t.Expr, str | None]:
     if len(text) > MAX_LENGTH:
         raise RuleError(f"a rule has at most {MAX_LENGTH} characters", hint="move part of it into a generated field")
-    if "--" in text or "/*" in text or ";" in text:
-        raise RuleError("a rule is one expression without comments", hint="comments go into mbaas.toml, behind #")
-    _check_depth(text)
     try:
-        trees = [tree for tree in sqlglot.parse(text, read="postgres") if tree is not None]
-    except (SqlglotError, RecursionError) as error:
+        tokens = Postgres().tokenize(text)
+        _check_tokens(text, tokens)
+        trees = [tree for tree in Postgres().parser().parse(tokens, text) if tree is not None]
+        if len(trees) != 1:
+            raise RuleError("a rule is exactly one expression", hint='"true" lets everyone in')
+        return check(_Reader(catalog, collection).read(trees[0]), collection, catalog)
+    except RecursionError:
+        raise RuleError("a rule this deep cannot be read", hint="move part of it into a generated field") from None
+    except SqlglotError as error:
         raise RuleError(_syntax(error, text), hint="a boolean SQL expression, as after WHERE") from None
-    if len(trees) != 1:
-        raise RuleError("a rule is exactly one expression", hint='"true" lets everyone in')
-    return _Reader(catalog, collection).read(trees[0])
 
 
-def _check_depth(text: str) -> None:
-    depth = 0
-    for character in text:
-        depth += (character == "(") - (character == ")")
-        if depth > MAX_DEPTH:
-            raise RuleError(f"a rule nests at most {MAX_DEPTH} parentheses")
+def _check_tokens(text: str, tokens: list[Token]) -> None:
+    """What would be lost or grow too deep on the way into a tree. Inside of a text anything goes."""
+    depth = run = 0
+    for token in tokens:
+        if token.comments or token.token_type == TokenType.HINT:
+            raise RuleError("a rule is one expression without comments", hint="comments go into mbaas.toml, behind #")
+        if token.token_type == TokenType.SEMICOLON:
+            raise RuleError("a rule is exactly one expression", hint="join conditions with and, or")
+        depth += (token.token_type in _OPENING) - (token.token_type in _CLOSING)
+        run = run + 1 if token.token_type in _PREFIXES else 0
+        if max(depth, run) > MAX_DEPTH:
+            raise RuleError(f"a rule nests at most {MAX_DEPTH} deep", position=token.col)
+    if text.strip() and not tokens:
+        raise RuleError("a rule is one expression without comments", hint="comments go into mbaas.toml, behind #")
 
 
 def _syntax(error: Exception, text: str) -> str:
@@ -68,14 +105,24 @@ class _Reader:
     def __init__(self, catalog: Catalog, collection: Collection) -> None:
         self._catalog = catalog
         self._scopes: list[tuple[str, Collection]] = [("", collection)]
+        self._depth = 0
 
     def read(self, node: Any) -> t.Expr:
+        self._depth += 1
+        if self._depth > _MAX_TREE:
+            raise RuleError("a rule this deep cannot be read", hint="move part of it into a generated field")
+        _must_keep(node)
+        made = self._read(node)
+        self._depth -= 1
+        return made
+
+    def _read(self, node: Any) -> t.Expr:
         if isinstance(node, exp.Paren):
             return self.read(node.this)
         if isinstance(node, exp.And):
-            return t.And((self.read(node.left), self.read(node.right)))
+            return t.And(tuple(self.read(item) for item in _chain(node, exp.And)))
         if isinstance(node, exp.Or):
-            return t.Or((self.read(node.left), self.read(node.right)))
+            return t.Or(tuple(self.read(item) for item in _chain(node, exp.Or)))
         if isinstance(node, exp.Not):
             return t.Not(self.read(node.this))
         if isinstance(node, exp.Boolean):
@@ -83,7 +130,7 @@ class _Reader:
         if isinstance(node, exp.Null):
             return t.Literal(None)
         if isinstance(node, exp.Literal):
-            return t.Literal(str(node.this) if node.is_string else _number(str(node.this)))
+            return t.Literal(str(node.this)) if node.is_string else _number(str(node.this))
         if isinstance(node, exp.Column):
             return self._column(node)
         if isinstance(node, exp.Dot):
@@ -162,6 +209,7 @@ class _Reader:
 
     def _cast(self, node: Any) -> t.Expr:
         wanted = node.to.sql(dialect="postgres").lower()
+        wanted = {"decimal": "numeric", "varchar": "text", "decimal[]": "numeric[]"}.get(wanted, wanted)
         try:
             spelled = wanted if wanted in SCALARS.values() else parse_type(wanted).sql
         except ConfigError as error:
@@ -220,14 +268,14 @@ class _Reader:
     def _select(self, node: Any, *, output: bool = True) -> t.Select:
         if not isinstance(node, exp.Select):
             raise RuleError("a sub-select is: select field from collection where ...")
-        extra = [
-            key for key, value in node.args.items() if value and key not in {"expressions", "from_", "where", "kind"}
-        ]
+        extra = [key for key, value in node.args.items() if value and key not in {"expressions", "from_", "where"}]
         table = node.args["from_"].this if node.args.get("from_") else None
         if extra or not isinstance(table, exp.Table) or table.args.get("db"):
             raise RuleError(
                 "a sub-select is: select field from collection where ...", hint="no joins, groups or limits"
             )
+        for part in (table, table.args.get("alias")):
+            _must_keep(part)
         collection = self._catalog.collection(table.name)
         if collection is None:
             near = get_close_matches(table.name, list(self._catalog.collections), n=1)
@@ -242,18 +290,34 @@ class _Reader:
             where = node.args.get("where")
             if output and len(node.expressions) != 1:
                 raise RuleError("a sub-select gives exactly one field")
-            return t.Select(
-                collection.name,
-                alias,
-                None if where is None else self.read(where.this),
-                self.read(node.expressions[0]) if output else None,
-            )
+            outputs = [self.read(item) for item in node.expressions if output or not isinstance(item, exp.Star)]
+            condition = None if where is None else self.read(where.this)
+            return t.Select(collection.name, alias, condition, outputs[0] if output else None)
         finally:
             self._scopes.pop()
 
 
-def _number(text: str) -> int | float:
-    return int(text) if text.isdigit() else float(text)
+def _chain(node: Any, kind: type[exp.And | exp.Or]) -> list[Any]:
+    """``a and b and c``, which comes as ``(a and b) and c``, as it was written."""
+    items = []
+    while isinstance(node, kind):
+        items.append(node.right)
+        node = node.left
+    return [node, *reversed(items)]
+
+
+def _must_keep(node: Any) -> None:
+    kept = _KEPT.get(type(node))
+    if kept is None:
+        return
+    lost = {key for key, value in node.args.items() if value and key not in kept}
+    if lost - {"position"} or (lost and str(node.args["position"]).upper() != "BOTH"):
+        raise RuleError(f"a rule cannot use {_spelled(node)}", hint="docs/guides/rules.md lists what it can")
+
+
+def _number(text: str) -> t.Literal:
+    """A number with a point is exact, as in PostgreSQL."""
+    return t.Literal(int(text)) if text.isdigit() else t.Literal(text, "numeric")
 
 
 def _spelled(node: Any) -> str:

@@ -33,29 +33,42 @@ class RuleSet(msgspec.Struct, frozen=True):
         return self.writes.get((collection, field), TRUE)
 
 
+class RuleFault(msgspec.Struct, frozen=True):
+    """What is wrong with one rule. key: as in ``mbaas.toml``, ``("collections", "posts", "rules", "select")``."""
+
+    key: tuple[str, ...]
+    message: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        return f"{'.'.join(self.key)}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
 def compile_rules(catalog: Catalog) -> RuleSet:
-    """The catalog's rules. Raises RuleError with every fault, each naming collection and key."""
+    """The catalog's rules. Raises RuleError with every fault, each naming collection and key.
+
+    Its ``details`` are the faults as ``RuleFault``, for whoever knows the file and line of a key.
+    """
     rows: dict[tuple[str, str], Expr] = {}
     reads: dict[tuple[str, str], Expr] = {}
     writes: dict[tuple[str, str], Expr] = {}
-    faults: list[str] = []
+    faults: list[RuleFault] = []
     for collection in catalog.collections.values():
         name = collection.name
-        texts: list[tuple[dict[tuple[str, str], Expr], str, str, str | None]] = [
-            (rows, operation, f"rules.{operation}", collection.rules.of(operation)) for operation in OPERATIONS
+        texts: list[tuple[dict[tuple[str, str], Expr], str, tuple[str, ...], str | None]] = [
+            (rows, operation, ("rules", operation), collection.rules.of(operation)) for operation in OPERATIONS
         ]
         for field in collection.fields:
-            texts.append((reads, field.name, f"fields.{field.name}.read", field.read))
-            texts.append((writes, field.name, f"fields.{field.name}.write", field.write))
+            texts.append((reads, field.name, ("fields", field.name, "read"), field.read))
+            texts.append((writes, field.name, ("fields", field.name, "write"), field.write))
         for into, key, where, text in texts:
             if text is None:
                 continue
             try:
                 into[(name, key)] = parse_rule(text, collection=collection, catalog=catalog)
             except RuleError as error:
-                hint = f" ({error.hint})" if error.hint else ""
-                faults.append(f"collections.{name}.{where}: {error.message}{hint}")
+                faults.append(RuleFault(("collections", name, *where), error.message, error.hint))
         reads.update(((name, field.name), FALSE) for field in collection.fields if field.hidden)
     if faults:
-        raise RuleError("\n  ".join(faults) if len(faults) > 1 else faults[0])
+        raise RuleError("\n  ".join(map(str, faults)), details=tuple(faults))
     return RuleSet(catalog, rows, reads, writes)

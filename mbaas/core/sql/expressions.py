@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from typing import assert_never
 
 import msgspec
 
 from mbaas.core.expr import types as t
+from mbaas.core.expr.claims import ABSENT, claim
 from mbaas.core.expr.walk import walk
 from mbaas.core.identity import Identity
 from mbaas.core.sql.fragment import Fragment, concat, identifier, join, quote_text, sql, value
@@ -21,7 +21,6 @@ _CONFIGURATIONS = frozenset(
     "yiddish".split()
 )
 _RAISING = frozenset(("~", "~*", "!~", "!~*", "like", "ilike"))
-_ORDERING = frozenset(("<", "<=", ">", ">="))
 OPERATORS = frozenset(
     "= <> < <= > >= + - * || like ilike ~ ~* @> <@ && ? << >> &> &< -|- @@ !~ !~*".split()
 ) | {"is distinct from", "is not distinct from"}  # fmt: skip
@@ -83,9 +82,9 @@ def render_expr(expr: t.Expr, *, column: Callable[[t.Column], Fragment], identit
             case t.Not():
                 return concat("(not ", go(part.item), ")")
             case t.Binary():
-                return concat("(", go(part.left), f" {_operator(part.op)} ", go(part.right), ")")
+                return concat("(", go(part.left), f" {_spelled(part)} ", go(part.right), ")")
             case t.Quantified():
-                return concat("(", go(part.left), f" {_operator(part.op)} {part.quantifier} (", go(part.right), "))")
+                return concat("(", go(part.left), f" {_spelled(part)} {part.quantifier} (", go(part.right), "))")
             case t.Is():
                 return concat("(", go(part.item), f" is {'not ' * part.negated}{part.what})")
             case t.In():
@@ -119,10 +118,11 @@ def render_expr(expr: t.Expr, *, column: Callable[[t.Column], Fragment], identit
     return go(expr)
 
 
-def _operator(op: str) -> str:
-    if op not in OPERATORS:
-        raise ValueError(f"no operator of rules: {op}")
-    return op
+def _spelled(part: t.Binary | t.Quantified) -> str:
+    """The operator, and behind the left side the order of code points when it is to be that."""
+    if part.op not in OPERATORS:
+        raise ValueError(f"no operator of rules: {part.op}")
+    return f'collate "C" {part.op}' if part.collate else part.op
 
 
 def _literal(part: t.Literal) -> Fragment:
@@ -142,37 +142,12 @@ def _claim(part: t.Claim, identity: Identity | None) -> Fragment:
         return sql(f"(select auth.{part.kind}({argument}))")
     match part.kind:
         case "uid":
-            return value(_uuid(identity.user_id), "uuid")
-        case "role":
-            return value(identity.role, "text")
-        case "email":
-            return value(identity.email, "text")
-        case "aal":
-            return value(identity.aal, "text")
-        case "jwt":
-            return value(msgspec.json.encode(identity.claims).decode(), "jsonb")
-        case "claim":
-            found = _at(identity.claims, part.path or "")
-            return value(None if found is _ABSENT else msgspec.json.encode(found).decode(), "jsonb")
-
-
-_ABSENT = object()
-
-
-def _at(claims: object, path: str) -> object:
-    for step in path.split("."):
-        if not isinstance(claims, dict) or step not in claims:
-            return _ABSENT
-        claims = claims[step]
-    return claims
-
-
-def _uuid(text: str | None) -> str | None:
-    """An id that is no UUID (a token of another issuer) is nobody's."""
-    try:
-        return None if text is None else str(uuid.UUID(text))
-    except ValueError:
-        return None
+            return value(claim(part, identity), "uuid")
+        case "role" | "email" | "aal":
+            return value(claim(part, identity), "text")
+        case "jwt" | "claim":
+            found = claim(part, identity)
+            return value(None if found is ABSENT else msgspec.json.encode(found).decode(), "jsonb")
 
 
 def _in(part: t.In, go: Callable[[t.Expr], Fragment]) -> Fragment:

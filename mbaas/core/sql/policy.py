@@ -101,7 +101,7 @@ def function_name(collection: str, operation: Operation) -> str:
     'rule_posts_select'
     """
     name = f"rule_{collection}_{operation}"
-    if len(name) <= 63:
+    if len(name.encode()) <= 63:
         return name
     return f"rule_{hashlib.sha256(collection.encode()).hexdigest()[:40]}_{operation}"
 

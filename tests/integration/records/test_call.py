@@ -81,7 +81,7 @@ async def test_one_object_of_a_set(reading: Api) -> None:
 
 async def test_csv_of_a_set(reading: Api) -> None:
     response = await reading("GET", "/rpc/post_titles", accept="text/csv")
-    assert response.text == "title,views\nAlpha,10\nGamma,30\n"
+    assert response.text == "title,views\nAlpha,10\nGamma,30"
     response = await reading("GET", "/rpc/add?a=1", accept="text/csv")
     assert (response.status_code, response.json()["code"]) == (406, "PGRST107")
 

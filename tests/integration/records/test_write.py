@@ -364,4 +364,4 @@ async def test_what_comes_back_can_be_csv(api: Api) -> None:
         prefer="return=representation",
         accept="text/csv",
     )
-    assert response.text == "title,views\nAlpha,3\n"
+    assert response.text == "title,views\nAlpha,3"

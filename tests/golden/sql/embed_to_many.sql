@@ -1,0 +1,18 @@
+-- GET /posts?select=id,comments(body)&comments.order=id.desc&comments.limit=2 ana
+-- $1: 00000000-0000-4000-8000-00000000000a
+-- $2: 00000000-0000-4000-8000-00000000000a
+select coalesce(json_agg(j), '[]'), count(*), null
+from (select r0."id", coalesce(e1.value, '[]') as "comments"
+from (select r0.*
+from (select *
+from "public"."posts" r0
+where (r0."published" or (r0."author" = $1::uuid))) r0
+limit 1000) r0
+left join lateral (select json_agg(j) as value
+from (select r1."body"
+from (select *
+from "public"."comments" r1
+where ((not r1."private") or (r1."author" = $2::uuid))) r1
+where r1."post" = r0."id"
+order by r1."id" desc
+limit 2) j) e1 on true) j
