@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from rich.syntax import Syntax
 from rich.table import Table
 
 from mbaas_cli.output import DEFAULT, Json, Project, configuration, failures, out, result
@@ -35,6 +34,8 @@ def plan(config: Project = DEFAULT, json: Json = False) -> None:
     if json:
         result({"hash": found.hash, "steps": found.steps}, json=True)
         return
+    from rich.syntax import Syntax  # with pygments behind it: only here
+
     if not found.steps:
         out.print("Nothing to do: the database is what `mbaas.toml` says.")
     for number, step in enumerate(found.steps, start=1):

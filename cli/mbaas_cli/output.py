@@ -16,7 +16,6 @@ from rich.console import Console
 from mbaas.config.load import load
 from mbaas.config.settings import Config
 from mbaas.core.errors import ConfigError, DestructiveChange, MbaasError
-from mbaas_sdk import MbaasError as Refused
 
 FAILED, USAGE, DESTRUCTIVE = 1, 2, 3
 
@@ -49,7 +48,7 @@ def failures(json: bool) -> Iterator[None]:
     """Shows what went wrong and ends with its exit code."""
     try:
         yield
-    except (MbaasError, Refused) as error:
+    except MbaasError as error:
         code = FAILED
         if isinstance(error, ConfigError):
             code = USAGE

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from typing import Any, NoReturn, TypeAlias
 
-from mbaas.config.inputs import CollectionInput, FieldInput, IndexInput, RelationInput
-from mbaas.config.literals import default_sql, literal_sql
-from mbaas.config.source import KeyPath
+from mbaas.config.inputs import CollectionInput, FieldInput, IndexInput, RelationInput, RulesInput
+from mbaas.config.limits import faults
+from mbaas.config.literals import EXAMPLES, default_sql, literal_sql
+from mbaas.config.places import KeyPath
+from mbaas.config.shape import nearest
 from mbaas.core.errors import ConfigError
 from mbaas.core.schema.catalog import Check, Collection, Field, Index, IndexField, Reference, Rules
+from mbaas.core.schema.naming import object_name
 from mbaas.core.schema.types import FieldType, parse_type
 
 Fail: TypeAlias = Callable[..., ConfigError]
 """``fail(key path, message, hint=...)``: the error with file and line."""
 
 USERS = "auth.users"
-_NAME = re.compile(r"^[a-z_][a-z0-9_]{0,62}$")
+NAME_HINT = "small letters, digits and _, at most 63, not beginning with a digit"
+_NAME = re.compile(r"^[a-z_][a-z0-9_]{0,62}\Z")
+_SYSTEM = {"ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"}
 # Words of the query string: a column of such a name could not be filtered.
 _RESERVED = {"select", "columns", "on_conflict", "order", "limit", "offset", "and", "or", "not", "cursor", "search"}
 _METHODS = {"btree", "hash", "gin", "gist", "spgist", "brin"}
 _ID = Field(name="id", type=parse_type("uuid"), required=True, default="mbaas.uuidv7()")
 _STAMP = parse_type("timestamptz")
-_NUMBERS = {"int", "bigint", "float", "numeric"}
-_ORDERED = _NUMBERS | {"timestamptz", "date", "time", "interval"}
 
 
 class Builder:
@@ -59,6 +61,11 @@ class Builder:
         self._check_name(name, path)
         for field_name in given.fields:
             self._check_name(field_name, (*path, "fields", field_name), column=True)
+        for check, expression in given.checks.items():
+            self._check_name(check, (*path, "checks", check))
+            if not expression.strip():
+                hint = f'{check} = "starts < ends"'
+                raise self._fail((*path, "checks", check), "needs an expression", hint=hint)
         fields = [self._field(name, field_name) for field_name in given.fields]
         key = tuple(field_name for field_name, field in given.fields.items() if field.key)
         if not key:
@@ -75,7 +82,7 @@ class Builder:
             key=key,
             rules=Rules(**{operation: getattr(given.rules, operation) for operation in Rules.__struct_fields__}),
             indexes=tuple(indexes),
-            checks=tuple(Check(f"{name}_{check}_check", text) for check, text in given.checks.items()),
+            checks=tuple(Check(object_name(name, check, "check"), text) for check, text in given.checks.items()),
             realtime=given.realtime,
             sync=given.sync,
             audit=given.audit,
@@ -100,32 +107,27 @@ class Builder:
     def _field(self, collection: str, name: str) -> Field:
         given, path = self._inputs[collection].fields[name], ("collections", collection, "fields", name)
 
-        def fail(message: str, hint: str | None = None) -> NoReturn:
-            raise self._fail(path, message, hint=hint)
+        def fail(key: str, message: str, hint: str | None) -> NoReturn:
+            raise self._fail((*path, key), message, hint=hint)
 
         kind = self._type(collection, name, ())
+        for key, message, hint in faults(given, kind):
+            fail(key, message, hint)
         if given.generated is not None and (given.default is not None or given.identity):
-            fail("a generated field has no default", "keep one of the two")
+            fail("generated", "a generated field has no default", "keep one of the two")
+        if given.identity and given.default is not None:
+            fail("identity", "a field that counts has no default", "keep one of the two")
         if given.identity and (kind.name not in {"int", "bigint"} or kind.array):
-            fail("identity counts, so it needs type int or bigint")
-        if kind.name == "enum" and not given.values:
-            fail("an enum needs its values", 'values = ["draft", "ready"]')
-        if given.values and kind.name != "enum":
-            fail("values belong to type enum", 'type = "enum"')
-        if (given.min_length is not None or given.max_length is not None) and not (kind.is_text or kind.array):
-            fail(f"a length limit does not fit type {kind.name}", "use min and max for numbers and times")
-        if given.pattern is not None and not kind.is_text:
-            fail(f"a pattern does not fit type {kind.name}")
-        if (given.min is not None or given.max is not None) and (kind.name not in _ORDERED or kind.array):
-            fail(f"min and max do not fit type {kind.name}", "use min_length and max_length for text")
-        if given.on_delete != "no action" and given.references is None:
-            fail("on_delete belongs to a reference")
-        try:
-            default = None if given.default is None else default_sql(given.default, kind)
-            minimum = None if given.min is None else literal_sql(given.min, kind)
-            maximum = None if given.max is None else literal_sql(given.max, kind)
-        except ValueError as error:
-            fail(str(error))
+            fail("identity", "counts, so it needs whole numbers", 'type = "bigint"')
+        if given.references is None and given.on_delete != "no action":
+            fail("on_delete", "belongs to a reference", 'references = "..."')
+        if given.on_delete == "set null" and (given.required or given.key):
+            fail("on_delete", "a required field cannot become null", 'on_delete = "cascade", or required = false')
+        if given.on_delete == "set default" and given.default is None:
+            fail("on_delete", "there is no default to set", "default = ...")
+        default = self._sql(default_sql, (*path, "default"), given.default, kind)
+        minimum = self._sql(literal_sql, (*path, "min"), given.min, kind)
+        maximum = self._sql(literal_sql, (*path, "max"), given.max, kind)
         return Field(
             name=name,
             type=kind,
@@ -149,22 +151,41 @@ class Builder:
             description=given.description,
         )
 
+    def _sql(self, render: Callable[[Any, FieldType], str], path: KeyPath, value: Any, kind: FieldType) -> str | None:
+        try:
+            return None if value is None else render(value, kind)
+        except ValueError as error:
+            raise self._fail(path, str(error), hint=EXAMPLES.get(kind.name if not kind.array else "[]")) from error
+
     def _type(self, collection: str, name: str, seen: tuple[tuple[str, str], ...]) -> FieldType:
         """The field's own type, or that of what it references."""
         given, path = self._inputs[collection].fields[name], ("collections", collection, "fields", name)
         if given.type is not None:
             try:
-                return parse_type(given.type)
+                own = parse_type(given.type)
             except ConfigError as error:
-                raise self._fail(path, error.message, hint=error.hint) from error
+                raise self._fail((*path, "type"), error.message, hint=error.hint) from error
+            if given.references is not None and not seen:
+                referenced = self._referenced(collection, name, given, ((collection, name),))
+                if referenced.sql != own.sql:
+                    message = f"{given.type} does not fit what the field references"
+                    raise self._fail((*path, "type"), message, hint="leave the type out: a reference has its own")
+            return own
         if given.references is None:
             raise self._fail(path, "needs a type", hint='type = "text", or references = "..."')
-        table, column = self._target(collection, name, given)
         if (collection, name) in seen:
             raise self._fail(path, "this reference leads back to itself", hint="give one of the fields a type")
+        return self._referenced(collection, name, given, (*seen, (collection, name)))
+
+    def _referenced(
+        self, collection: str, name: str, given: FieldInput, seen: tuple[tuple[str, str], ...]
+    ) -> FieldType:
+        """The type of the field that this one references, without the forms that text may have there."""
+        table, column = self._target(collection, name, given)
         if table == USERS or column not in self._inputs[table].fields:
             return _ID.type
-        return self._type(table, column, (*seen, (collection, name)))
+        kind = self._type(table, column, seen)
+        return parse_type("text") if kind.is_text else kind
 
     def _reference(self, collection: str, name: str, given: FieldInput) -> Reference | None:
         if given.references is None:
@@ -174,13 +195,13 @@ class Builder:
 
     def _target(self, collection: str, name: str, given: FieldInput) -> tuple[str, str]:
         """The collection and the unique column that a field references."""
-        path = ("collections", collection, "fields", name)
+        path = ("collections", collection, "fields", name, "references")
         text = given.references or ""
         if text in {USERS, f"{USERS}.id"}:
             return USERS, "id"
         table, _, column = text.partition(".")
         if table not in self._inputs:
-            raise self._fail(path, f"references {table!r}, which is no collection", hint=_nearest(table, self._inputs))
+            raise self._fail(path, f"{table!r} is no collection", hint=nearest(table, [*self._inputs, USERS]))
         fields = self._inputs[table].fields
         key = [field_name for field_name, field in fields.items() if field.key] or ["id"]
         if not column:
@@ -190,7 +211,7 @@ class Builder:
                 )
             return table, key[0]
         if column not in fields and column not in key:
-            raise self._fail(path, f"{table} has no field {column!r}", hint=_nearest(column, fields))
+            raise self._fail(path, f"{table} has no field {column!r}", hint=nearest(column, fields))
         if [column] != key and not fields[column].unique:
             raise self._fail(path, f"{table}.{column} is not unique", hint="references need a unique field")
         return table, column
@@ -198,18 +219,20 @@ class Builder:
     def _index(self, collection: str, number: int, given: IndexInput, fields: list[Field]) -> Index:
         path = ("collections", collection, "indexes", str(number))
         names = [name.removeprefix("-") for name in given.fields]
-        known = {field.name for field in fields}
+        known = [field.name for field in fields]
         for name in names:
             if name not in known:
-                raise self._fail(path, f"{collection} has no field {name!r}", hint=_nearest(name, known))
+                raise self._fail(path, f"{collection} has no field {name!r}", hint=nearest(name, known))
         if not names:
-            raise self._fail(path, "an index needs fields")
+            raise self._fail((*path, "fields"), "an index needs fields", hint='fields = ["...", "-..."]')
         if given.method not in _METHODS:
             raise self._fail(
-                path, f"there is no index method {given.method!r}", hint="one of " + ", ".join(sorted(_METHODS))
+                (*path, "method"),
+                f"there is no index method {given.method!r}",
+                hint="one of " + ", ".join(sorted(_METHODS)),
             )
         return Index(
-            name=given.name or _short(f"{collection}_{'_'.join(names)}_{'key' if given.unique else 'idx'}"),
+            name=given.name or object_name(collection, "_".join(names), "key" if given.unique else "idx"),
             fields=tuple(IndexField(name.removeprefix("-"), name.startswith("-")) for name in given.fields),
             unique=given.unique,
             method=given.method,
@@ -221,22 +244,28 @@ class Builder:
     def _relation(self, made: dict[str, Collection], name: str, relation: str, asked: RelationInput) -> None:
         path = ("collections", name, "relations", relation)
         if asked.to not in self._inputs:
-            raise self._fail(path, f"to {asked.to!r}, which is no collection", hint=_nearest(asked.to, self._inputs))
+            raise self._fail((*path, "to"), f"{asked.to!r} is no collection", hint=nearest(asked.to, self._inputs))
         if asked.through is not None:
             if asked.through not in self._inputs:
-                hint = _nearest(asked.through, self._inputs)
-                raise self._fail(path, f"through {asked.through!r}, which is no collection", hint=hint)
+                hint = nearest(asked.through, self._inputs)
+                raise self._fail((*path, "through"), f"{asked.through!r} is no collection", hint=hint)
             junction = made.get(asked.through)
-            found = {key.reference.table for key in junction.foreign_keys} if junction else {name, asked.to}
-            if not {name, asked.to} <= found:
+            if asked.rules != RulesInput():
+                hint = f"[collections.{asked.through}.rules]"
+                raise self._fail((*path, "rules"), f"the rules of {asked.through} stand there", hint=hint)
+            found = [key.reference.table for key in junction.foreign_keys] if junction else [name, asked.to]
+            if name not in found or asked.to not in found or (name == asked.to and found.count(name) < 2):
                 hint = "it needs a field that references each"
-                raise self._fail(path, f"{asked.through} does not reference both {name} and {asked.to}", hint=hint)
+                raise self._fail(
+                    (*path, "through"), f"{asked.through} does not reference both {name} and {asked.to}", hint=hint
+                )
             return
         if name not in made or asked.to not in made:
             return  # their own errors are told already
         table = f"{name}_{relation}"
         if table in made:
             raise self._fail(path, f"{table} exists already", hint=f'through = "{table}"')
+        self._check_name(table, path)
         made[table] = self._junction(table, made[name], made[asked.to], asked, path)
 
     def _junction(
@@ -261,13 +290,19 @@ class Builder:
         )
 
     def _check_name(self, name: str, path: KeyPath, *, column: bool = False) -> None:
-        if not _NAME.match(name):
-            hint = "small letters, digits and _, at most 63, not beginning with a digit"
-            raise self._fail(path, f"{name!r} cannot be a name", hint=hint)
+        if not is_name(name):
+            raise self._fail(path, f"{name!r} cannot be a name", hint=NAME_HINT)
         if column and name in _RESERVED:
             raise self._fail(path, f"{name!r} is a word of the query string", hint="choose another name")
+        if column and name in _SYSTEM:
+            raise self._fail(path, f"PostgreSQL keeps {name!r} for itself", hint="choose another name")
         if not column and name == "rpc":
             raise self._fail(path, "`rpc` is where functions are", hint="choose another name")
+
+
+def is_name(name: str) -> bool:
+    """Whether it can name a collection, field or function without quotes anywhere."""
+    return _NAME.match(name) is not None
 
 
 def _reference_indexes(collection: str, key: tuple[str, ...], fields: list[Field], indexes: list[Index]) -> list[Index]:
@@ -275,17 +310,7 @@ def _reference_indexes(collection: str, key: tuple[str, ...], fields: list[Field
     led = {key[0], *(index.fields[0].name for index in indexes if index.where is None)}
     led |= {field.name for field in fields if field.unique}
     return [
-        Index(name=_short(f"{collection}_{field.name}_idx"), fields=(IndexField(field.name),))
+        Index(name=object_name(collection, field.name, "idx"), fields=(IndexField(field.name),))
         for field in fields
         if field.references is not None and field.name not in led
     ]
-
-
-def _short(name: str) -> str:
-    """At most 63 bytes, as PostgreSQL would cut it."""
-    return name if len(name) <= 63 else f"{name[:59]}{name[-4:]}"
-
-
-def _nearest(name: str, known: Any) -> str | None:
-    found = get_close_matches(name, list(known), n=1)
-    return f"did you mean {found[0]!r}?" if found else None

@@ -14,6 +14,20 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class FieldInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[collections.<name>.fields]``: one column.
+
+    type: one of the field types; a reference takes it from its target. required: never null. unique: no two rows share
+    a value; nulls do not count. key: part of the primary key; several make a key of several fields. default: a value,
+    a call without arguments such as ``"auth.uid()"`` (for types other than text), or ``{ sql = "..." }``. identity:
+    PostgreSQL counts, for int and bigint. generated: a SQL expression over the row's other fields, stored. min, max:
+    inclusive, for numbers and times. min_length, max_length: characters of a text, elements of an array. pattern: a
+    regular expression of PostgreSQL that a text must match; anchor it with ``^`` and ``$``. values: of an enum.
+    references: ``collection``, ``collection.field`` or ``auth.users``. on_delete: what happens to this row when the
+    row it references goes. hidden: does not exist for any caller but the service key. read: a rule; where it does not
+    hold the caller sees null. write: a rule that must hold when a caller sets the field. renamed_from: the former
+    name, so that the migration renames instead of dropping. description: for the API's documentation.
+    """
+
     type: str | None = None
     required: bool = False
     unique: bool = False
@@ -37,6 +51,12 @@ class FieldInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class RulesInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[collections.<name>.rules]``: who may do what with which rows. Without a rule: nobody but the service key.
+
+    select: rows that are seen. insert: what a new row must meet. update: what a row must meet before and after. delete:
+    rows that may go, of those that are seen.
+    """
+
     select: str | None = None
     insert: str | None = None
     update: str | None = None
@@ -44,7 +64,12 @@ class RulesInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class IndexInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """fields: names, ``-name`` for descending."""
+    """``[[collections.<name>.indexes]]``. Keys, unique fields and references have theirs without being asked.
+
+    fields: names, ``-name`` for descending. unique: no two rows share these values. method: one of ``btree``, ``hash``,
+    ``gin``, ``gist``, ``spgist``, ``brin``. where: a SQL condition, for an index of some rows. name: ``None``: made of
+    collection and fields.
+    """
 
     fields: tuple[str, ...]
     unique: bool = False
@@ -54,7 +79,11 @@ class IndexInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class RelationInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Many to many. through: a declared collection; ``None`` makes one. rules: of the one that is made."""
+    """``[collections.<name>.relations.<relation>]``: many to many.
+
+    to: the other collection. through: a declared collection that references both; ``None``: one is made,
+    ``<name>_<relation>``. rules: of the one that is made.
+    """
 
     to: str
     through: str | None = None
@@ -62,6 +91,15 @@ class RelationInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class CollectionInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[collections.<name>]``: a table with an API.
+
+    fields, rules, indexes, relations: see below. checks: SQL conditions by name that every row meets. timestamps: the
+    fields ``created_at`` and ``updated_at``, kept by the server. realtime: meant for subscriptions; this version tells
+    nobody yet. sync: the fields ``_modified`` and ``_deleted``, for clients that replicate. audit: meant for a log of
+    who changed what; this version keeps none yet. renamed_from: the former name, so that the migration renames instead
+    of dropping. description: for the API's documentation.
+    """
+
     fields: dict[str, FieldInput] = {}
     rules: RulesInput = RulesInput()
     indexes: tuple[IndexInput, ...] = ()
@@ -76,7 +114,11 @@ class CollectionInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class FunctionInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """sql: a file, relative to ``mbaas.toml``. execute: anon, authenticated."""
+    """``[functions.<name>]``: a SQL function behind ``/rest/v1/rpc/<name>``.
+
+    sql: a file with its ``create function``, relative to ``mbaas.toml``. execute: who may call it, of ``anon`` and
+    ``authenticated``; the service key always may.
+    """
 
     sql: str
     execute: tuple[str, ...] = ()

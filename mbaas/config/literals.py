@@ -13,6 +13,25 @@ from mbaas.core.sql.fragment import quote_text
 
 _CALL = re.compile(r"^(?:[a-z_][a-z0-9_]*\.)?[a-z_][a-z0-9_]*\(\)$|^current_(?:date|time|timestamp)$")
 
+_TIMES = {"datetime": {"timestamptz"}, "date": {"date", "timestamptz"}, "time": {"time"}}
+EXAMPLES = {
+    "int": "digits without quotes: 0",
+    "bigint": "digits without quotes: 0",
+    "float": "a number without quotes: 0.5",
+    "numeric": 'a number: 0.5, or "0.50"',
+    "bool": "true or false, without quotes",
+    "timestamptz": '"now()", or 2026-01-31T12:00:00Z',
+    "date": '"current_date", or 2026-01-31',
+    "time": '"12:30:00"',
+    "text": 'text in quotes, or { sql = "..." } for an expression',
+    "email": "text in quotes",
+    "url": "text in quotes",
+    "enum": "one of the values, in quotes",
+    "uuid": '"mbaas.uuidv7()", "auth.uid()" or one in quotes',
+    "[]": '["...", "..."]',
+}
+"""How a value of a type is written, for hints."""
+
 
 def default_sql(value: Any, type: FieldType) -> str:
     """The SQL expression of a default. Raises ValueError when the value does not fit the type.
@@ -53,6 +72,8 @@ def literal_sql(value: Any, type: FieldType) -> str:
             raise ValueError(f"{value} is no whole number")
         return repr(value)
     if isinstance(value, datetime.datetime | datetime.date | datetime.time):
+        if type.name not in _TIMES.get(value.__class__.__name__, set()):
+            raise ValueError(f"a date or time is not of type {type.name}")
         return f"{quote_text(value.isoformat())}::{type.sql}"
     if type.name == "bool" or (number and not re.fullmatch(r"-?\d+(\.\d+)?", str(value))):
         raise ValueError(f"{value!r} is not of type {type.name}")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
 
 import msgspec
 
-from mbaas.config.collections import Builder
+from mbaas.config.collections import NAME_HINT, Builder, is_name
 from mbaas.config.inputs import CollectionInput, FunctionInput
 from mbaas.config.settings import (
     AppSettings,
@@ -23,12 +20,11 @@ from mbaas.config.settings import (
     PluginSettings,
     ServerSettings,
 )
-from mbaas.config.source import KeyPath, Source, read_source, resolve_environment
+from mbaas.config.shape import Shape, nearest
+from mbaas.config.source import Source, read_source, resolve_environment
 from mbaas.core.errors import ConfigError, RuleError
 from mbaas.core.rules.ruleset import compile_rules
-from mbaas.core.schema.catalog import Catalog, Function
-
-T = TypeVar("T")
+from mbaas.core.schema.catalog import Catalog, Collection, Function
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
     "app": AppSettings,
@@ -41,29 +37,28 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "plugins": PluginSettings,
 }
 _ROLES = {"anon", "authenticated"}
-_UNKNOWN = re.compile(r"^Object contains unknown field `(?P<name>[^`]+)`")
-_AT = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
     """The configuration in ``path`` and ``environ``. Raises ConfigError naming file, line and key of every fault."""
     source = read_source(path)
-    resolve_environment(source, environ)
-    errors: list[ConfigError] = []
-    known = {*SECTIONS, "collections", "functions"}
+    known = (*SECTIONS, "collections", "functions")
+    errors = resolve_environment(source, environ, known)
     errors += [
-        source.error((name,), "unknown section", hint=_nearest(name, known))
+        source.error((name,), "unknown section", hint=nearest(name, known))
         for name in source.values
         if name not in known
     ]
-    sections: dict[str, Any] = {
-        name: _section(source, (name,), source.values.get(name, {}), kind, errors) for name, kind in SECTIONS.items()
-    }
-    collections = _tables(source, "collections", CollectionInput, errors)
-    builder = Builder(collections, source.error)
-    built = builder.build()
-    errors += builder.errors
-    functions, functions_sql = _functions(source, path.parent, errors)
+    shape = Shape(source, errors)
+    sections = {name: shape.struct((name,), source.values.get(name, {}), kind) for name, kind in SECTIONS.items()}
+    before = len(errors)
+    collections = shape.table(("collections",), source.values.get("collections", {}), CollectionInput)
+    built: dict[str, Collection] = {}
+    if len(errors) == before:  # else a name may only seem to be missing
+        builder = Builder(collections, source.error)
+        built = builder.build()
+        errors += builder.errors
+    functions, functions_sql = _functions(source, shape, path.parent, errors)
     catalog = Catalog(collections=built, functions=functions)
     if not errors:
         errors += _rule_faults(source, catalog)
@@ -76,7 +71,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
         catalog=catalog,
         functions_sql=functions_sql,
         places={".".join(key): source.place(key) for key in source.places if key[0] == "collections"},
-        **{name: value for name, value in sections.items() if value is not None},
+        **sections,
     )
 
 
@@ -88,51 +83,15 @@ def _rule_faults(source: Source, catalog: Catalog) -> list[ConfigError]:
     return []
 
 
-def _tables(source: Source, name: str, kind: type[T], errors: list[ConfigError]) -> dict[str, T]:
-    tables = source.values.get(name, {})
-    if not isinstance(tables, dict):
-        errors.append(source.error((name,), "is a table of tables", hint=f"[{name}.<name>]"))
-        return {}
-    made = {key: _section(source, (name, key), value, kind, errors) for key, value in tables.items()}
-    return {key: value for key, value in made.items() if value is not None}
-
-
-def _section(source: Source, path: KeyPath, value: Any, kind: type[T], errors: list[ConfigError]) -> T | None:
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        errors.append(_explained(source, path, str(error), kind))
-        return None
-
-
-def _explained(source: Source, path: KeyPath, message: str, kind: Any) -> ConfigError:
-    """msgspec's words with our place: ``mbaas.toml:12: limits.rate.per_ip: Expected `float`, got `str```."""
-    at = _AT.search(message)
-    if at is not None:
-        message = message[: at.start()]
-        path = (*path, *(part for part in re.split(r"\.|\[(\d+)\]|\[\.\.\.\]", at["path"]) if part))
-    unknown = _UNKNOWN.match(message)
-    if unknown is None:
-        return source.error(path, message)
-    names = sorted(_names(kind))
-    return source.error((*path, unknown["name"]), "unknown key", hint=_nearest(unknown["name"], names))
-
-
-def _names(kind: Any) -> set[str]:
-    """Every key that the struct or one inside of it knows, for suggestions."""
-    names: set[str] = set()
-    for field in msgspec.structs.fields(kind):
-        names.add(field.name)
-        for inner in (field.type, *getattr(field.type, "__args__", ())):
-            if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
-                names |= _names(inner)
-    return names
-
-
-def _functions(source: Source, root: Path, errors: list[ConfigError]) -> tuple[tuple[Function, ...], dict[str, str]]:
+def _functions(
+    source: Source, shape: Shape, root: Path, errors: list[ConfigError]
+) -> tuple[tuple[Function, ...], dict[str, str]]:
     functions, texts = [], {}
-    for name, given in _tables(source, "functions", FunctionInput, errors).items():
+    given_functions = shape.table(("functions",), source.values.get("functions", {}), FunctionInput)
+    for name, given in given_functions.items():
         path = ("functions", name)
+        if not is_name(name):
+            errors.append(source.error(path, f"{name!r} cannot be a name", hint=NAME_HINT))
         if unknown := set(given.execute) - _ROLES:
             message = f"execute names {sorted(unknown)[0]!r}"
             errors.append(
@@ -151,8 +110,3 @@ def _together(errors: list[ConfigError]) -> ConfigError:
         return errors[0]
     lines = [f"{error.message}" + (f" ({error.hint})" if error.hint else "") for error in errors]
     return ConfigError(f"{len(errors)} faults in the configuration\n  " + "\n  ".join(lines))
-
-
-def _nearest(name: str, known: Any) -> str | None:
-    found = get_close_matches(name, list(known), n=1)
-    return f"did you mean {found[0]!r}?" if found else None

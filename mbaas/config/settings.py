@@ -6,18 +6,24 @@ The docs' reference of settings is checked against these structs.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
 from mbaas.core.schema.catalog import Catalog
 
+Port: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
+Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
+WholeSeconds: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+PerSecond: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
+
 
 class AppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[app]``: who this backend is for.
 
-    site_url: where links in mails lead by default. redirect_urls: further allowed targets; ``*`` stands for anything
-    but ``.`` and ``/``, ``**`` for anything.
+    name: in mails and in the API's documentation. site_url: where links in mails lead by default. redirect_urls:
+    further allowed targets; ``*`` stands for anything but ``.`` and ``/``, ``**`` for anything.
     """
 
     name: str = "mbaas"
@@ -28,67 +34,81 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[server]``: the HTTP edge.
 
-    public_url: how clients reach us, for links and token issuers; ``None``: ``http://host:port``. trusted_proxies:
-    addresses or networks whose ``X-Forwarded-For`` is believed. cors_origins: exact origins, or ``*``. drain_s: how
-    long running requests may go on after SIGTERM.
+    host: where to listen. port: 0 takes a free one. public_url: how clients reach us, for links and token issuers;
+    ``None``: ``http://host:port``. trusted_proxies: addresses or networks whose ``X-Forwarded-For`` is believed.
+    cors_origins: exact origins, or ``*``. drain_s: how long running requests may go on after SIGTERM.
+    docs: whether ``/docs`` and ``/openapi.json`` are served.
     """
 
     host: str = "127.0.0.1"
-    port: int = 8000
+    port: Port = 8000
     public_url: str | None = None
     trusted_proxies: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ("*",)
-    drain_s: float = 30.0
+    drain_s: Seconds = 30.0
     docs: bool = True
 
 
 class RateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``[limits.rate]``: token buckets, refilled per second, twice that in a burst. 0 switches one off."""
+    """``[limits.rate]``: token buckets, refilled per second, twice that in a burst. 0 switches one off.
+
+    enabled: false switches all off. per_ip: requests of one address. per_user: requests of one signed-in user.
+    per_key: requests of one API key. auth_per_ip: sign-up, sign-in and what sends mails, of one address.
+    """
 
     enabled: bool = True
-    per_ip: float = 200.0
-    per_user: float = 200.0
-    per_key: float = 5000.0
-    auth_per_ip: float = 10.0
+    per_ip: PerSecond = 200.0
+    per_user: PerSecond = 200.0
+    per_key: PerSecond = 5000.0
+    auth_per_ip: PerSecond = 10.0
 
 
 class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[limits]``: what one request may cost.
 
-    max_rows: the longest list, whatever ``limit`` says. filter_terms, filter_depth, embed_depth: of one query.
+    max_body, max_url: in bytes. json_depth: levels of a body. max_rows: the longest list, whatever ``limit`` says.
+    filter_terms: conditions of one query. filter_depth, embed_depth: levels of one query. body_timeout_s: until a body
+    has arrived. request_timeout_s: until the whole answer is sent.
     """
 
-    max_body: int = 1_048_576
-    max_url: int = 32_768
-    json_depth: int = 32
-    max_rows: int = 1000
-    filter_terms: int = 100
-    filter_depth: int = 8
-    embed_depth: int = 6
-    body_timeout_s: float = 15.0
-    request_timeout_s: float = 30.0
+    max_body: Count = 1_048_576
+    max_url: Count = 32_768
+    json_depth: Count = 32
+    max_rows: Count = 1000
+    filter_terms: Count = 100
+    filter_depth: Count = 8
+    embed_depth: Count = 6
+    body_timeout_s: Seconds = 15.0
+    request_timeout_s: Seconds = 30.0
     rate: RateSettings = RateSettings()
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``[database]``. url: a PostgreSQL 15 or newer; ``None``: we start our own in the data directory.
+    """``[database]``: PostgreSQL.
 
-    acquire_timeout_s: how long a request waits for a free connection. *_statement_timeout_s: per role.
+    url: a PostgreSQL 15 or newer; ``None``: we start our own in the data directory. connections: at most so many.
+    acquire_timeout_s: how long a request waits for a free connection. anon_statement_timeout_s,
+    authenticated_statement_timeout_s, service_statement_timeout_s: the longest statement, by role.
     """
 
     url: str | None = None
-    connections: int = 8
-    acquire_timeout_s: float = 2.0
-    anon_statement_timeout_s: float = 3.0
-    authenticated_statement_timeout_s: float = 8.0
-    service_statement_timeout_s: float = 60.0
+    connections: Count = 8
+    acquire_timeout_s: Seconds = 2.0
+    anon_statement_timeout_s: Seconds = 3.0
+    authenticated_statement_timeout_s: Seconds = 8.0
+    service_statement_timeout_s: Seconds = 60.0
 
 
 class MailSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``[mail]``. host: the SMTP server; ``None``: mails are files in ``mail/`` of the data directory."""
+    """``[mail]``: how mails leave.
+
+    host: the SMTP server; ``None``: mails are files in ``mail/`` of the data directory. port: of the SMTP server.
+    username, password: for that server, when it asks. starttls: whether to encrypt by STARTTLS. sender: the
+    address mails come from.
+    """
 
     host: str | None = None
-    port: int = 587
+    port: Port = 587
     username: str | None = None
     password: str | None = None
     starttls: bool = True
@@ -98,25 +118,31 @@ class MailSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[auth]``: sign-up, sign-in, tokens.
 
-    autoconfirm: an address needs no confirmation. reuse_interval_s: how long the previous refresh token still answers
-    with the current one. otp_length: digits. otp_lifetime_s: of the link in a mail, code_lifetime_s: of the code beside
-    it. max_frequency_s: the pause between two mails to one address; 0: none.
+    autoconfirm: an address needs no confirmation. disable_signup: nobody new. anonymous: accounts without an address.
+    password_min_length: characters. access_token_lifetime_s: until a client refreshes. reuse_interval_s: how long the
+    previous refresh token still answers with the current one. otp_length: digits of a code, 6 to 10. otp_lifetime_s: of
+    the link in a mail. code_lifetime_s: of the code beside it. max_frequency_s: the pause between two mails to one
+    address; 0: none.
     """
 
     autoconfirm: bool = False
     disable_signup: bool = False
     anonymous: bool = False
-    password_min_length: int = 8
-    access_token_lifetime_s: int = 3600
-    reuse_interval_s: int = 10
-    otp_length: int = 6
-    otp_lifetime_s: int = 3600
-    code_lifetime_s: int = 600
-    max_frequency_s: int = 60
+    password_min_length: Count = 8
+    access_token_lifetime_s: WholeSeconds = 3600
+    reuse_interval_s: WholeSeconds = 10
+    otp_length: Annotated[int, msgspec.Meta(ge=6, le=10)] = 6
+    otp_lifetime_s: WholeSeconds = 3600
+    code_lifetime_s: WholeSeconds = 600
+    max_frequency_s: WholeSeconds = 60
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``[log]``. format ``auto``: for people on a terminal, JSON elsewhere."""
+    """``[log]``: what is told on standard error.
+
+    level: the least that is told. format: ``auto`` is ``console`` on a terminal, ``json`` elsewhere. requests: a line
+    for each request.
+    """
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "console", "json"] = "auto"
@@ -124,11 +150,14 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class PluginSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``[plugins]``. directory: relative to ``mbaas.toml``. disabled: names that are not loaded."""
+    """``[plugins]``: code of your own in the server.
+
+    directory: where they are, relative to ``mbaas.toml``. disabled: names that are not loaded. timeout_s: of each hook.
+    """
 
     directory: str = "plugins"
     disabled: tuple[str, ...] = ()
-    timeout_s: float = 5.0
+    timeout_s: Seconds = 5.0
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,9 +16,12 @@ import subprocess
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 _WRITE_LIMIT_S = 10.0  # no single write may hang that long
 _FIRST_START_S = 60.0
+_PATIENCE_S = 10.0
+T = TypeVar("T")
 
 
 @dataclass
@@ -93,6 +96,19 @@ async def run_crashes(
         async with asyncio.timeout(limit_s), acknowledged:
             await acknowledged.wait_for(condition)
 
+    async def kill() -> float:
+        """Returns when it was killed, once it is gone and another is there."""
+        nonlocal process
+        pid = process.pid if victim is None else await _patiently(lambda: _found(victim(process.pid)))
+        killed = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        if victim is None:
+            process.wait()
+            process = subprocess.Popen(command)
+        else:
+            await _patiently(lambda: _another(victim(process.pid), pid))
+        return killed
+
     tasks = [asyncio.create_task(keep_writing()) for _ in range(writers)]
     try:
         await until(lambda: bool(report.acknowledged), _FIRST_START_S)
@@ -100,21 +116,16 @@ async def run_crashes(
             enough = len(report.acknowledged) + dice.randrange(1, 200)
             await until(lambda enough=enough: len(report.acknowledged) >= enough, 30.0)
             await asyncio.sleep(dice.uniform(0.0, 0.02))  # anywhere within a write, not only right after one
-            pid = process.pid if victim is None else victim(process.pid)
-            assert pid is not None, "there is nothing to kill"
-            killed = time.monotonic()
-            os.kill(pid, signal.SIGKILL)
-            if victim is None:
-                process.wait()
-                process = subprocess.Popen(command)
-            await until(lambda killed=killed: latest[0] > killed, 30.0)
+            killed = await kill()
+            since = time.monotonic()
+            await until(lambda since=since: latest[0] > since, 30.0)
             report.restarts_s.append(time.monotonic() - killed)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
         try:
-            there = await read()
+            there = await _patiently(read)
         finally:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -125,3 +136,27 @@ async def run_crashes(
     report.lost = sorted(number for number in report.acknowledged if number not in there)
     report.torn = {number: count for number, count in there.items() if count != parts}
     return report
+
+
+async def _patiently(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Its result, once it has one. What it raised last, when that takes too long."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return await attempt()
+        except Exception:
+            if time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(0.01)
+
+
+async def _found(pid: int | None) -> int:
+    if pid is None:
+        raise ProcessLookupError("there is nothing to kill")
+    return pid
+
+
+async def _another(pid: int | None, killed: int) -> None:
+    """A process just killed may still acknowledge what it has been sent: that does not make it ready again."""
+    if await _found(pid) == killed:
+        raise ProcessLookupError(f"process {killed} is not replaced yet")

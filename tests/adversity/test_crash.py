@@ -47,10 +47,8 @@ class Pairs:
 
     async def read(self) -> Mapping[int, int]:
         database = await self._opened()
-        try:
-            rows = await database.fetch_rows(Statement("select number, count(*) from pairs group by number"))
-        finally:
-            await database.close()
+        rows = await database.fetch_rows(Statement("select number, count(*) from pairs group by number"))
+        await database.close()
         return {int(number or ""): int(count or "") for number, count in rows}
 
 

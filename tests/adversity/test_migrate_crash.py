@@ -168,7 +168,7 @@ async def test_half_a_migration_is_taken_back_with_its_data(
     await start_afresh(database, watcher)
     wanted = await picture(database, watcher)
     steps = len((await plan(database, AFTER, policies, FUNCTIONS, short_bytes=0)).steps)
-    for number in range(2, steps + 1, 1 if SOAK else 3):
+    for number in range(2, steps + 1, 1 if SOAK else 5):
         await start_afresh(database, watcher)
         await die_before(database, number)
         await down(database, short_bytes=short_bytes)
@@ -183,7 +183,7 @@ async def test_a_way_back_that_dies_goes_on_where_it_stopped(database: Database,
     wanted = await picture(database, watcher)
     number = 0
     while True:
-        number += 1
+        number += 1 if SOAK else 3
         await start_afresh(database, watcher)
         await migrate(database, AFTER, policies, FUNCTIONS, short_bytes=0, allow_destructive=True)
 

@@ -160,7 +160,7 @@ _FINISH = "update mbaas.migrations set state = 'applied', finished_at = clock_ti
 async def record(session: Session, plan: Plan) -> None:
     """Note what is ours now, and how PostgreSQL shows it."""
     await session.fetch(_RECORD, msgspec.json.encode(plan.sources).decode())
-    await session.execute("select mbaas.record_schema()")
+    await session.execute("select mbaas.sweep_rules(); select mbaas.record_schema()")
 
 
 async def _run_step(

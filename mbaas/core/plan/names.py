@@ -10,10 +10,10 @@ from collections.abc import Iterable
 import msgspec
 
 from mbaas.core.errors import RuleError
-from mbaas.core.expr.types import Binary, Expr
+from mbaas.core.expr.types import Expr
 from mbaas.core.plan.relations import Relation, index_relations
 from mbaas.core.plan.visible import visible
-from mbaas.core.rules.parse import parse_rule
+from mbaas.core.rules.parse import parse_default
 from mbaas.core.schema.catalog import Catalog, Collection, Field, Function
 from mbaas.core.schema.types import SCALARS
 
@@ -120,14 +120,9 @@ def _asking_defaults(collection: Collection, catalog: Catalog) -> dict[str, Expr
     """Inline they are expressions, since our own statements carry no claims for ``auth.uid()`` to find."""
     found: dict[str, Expr] = {}
     for field in collection.fields:
-        if field.default is None or not _ASKS.search(field.default):
-            continue
-        # As a rule that compares the field with it, which also gives it the field's type.
-        text = f'"{field.name}" is not distinct from ({field.default})'
-        with contextlib.suppress(RuleError):  # more than rules can say: then it stays the database's to evaluate
-            compared = parse_rule(text, collection=collection, catalog=catalog)
-            if isinstance(compared, Binary):
-                found[field.name] = compared.right
+        if field.default is not None and _ASKS.search(field.default):
+            with contextlib.suppress(RuleError):  # more than rules can say: then it stays the database's to evaluate
+                found[field.name] = parse_default(field.default, collection=collection, catalog=catalog)
     return found
 
 

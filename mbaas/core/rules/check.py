@@ -38,12 +38,14 @@ _TEXTS = {"lower": (1, 1), "upper": (1, 1), "length": (1, 1), "trim": (1, 2), "s
 _RESULTS = {"length": "integer", "starts_with": "boolean"}
 
 
-def check(expr: t.Expr, collection: Collection, catalog: Catalog) -> t.Expr:
-    """The rule with its types. Raises RuleError when it is not boolean or compares what cannot be compared."""
-    made, kind = _Checker(catalog, collection).go(expr)
-    if kind != "boolean" and made != t.Literal(None):
+def check(expr: t.Expr, collection: Collection, catalog: Catalog) -> Typed:
+    """The expression with its types, and its own. Raises RuleError when it brings together what does not fit."""
+    return _Checker(catalog, collection).go(expr)
+
+
+def require_boolean(expr: t.Expr, kind: Kind) -> None:
+    if kind != "boolean" and expr != t.Literal(None):
         raise RuleError(f"a rule is true or false, and this is {_name(kind)}", hint="compare it: title <> ''")
-    return made
 
 
 def kind_of(field: FieldType) -> str:

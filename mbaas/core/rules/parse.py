@@ -13,7 +13,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from mbaas.core.errors import ConfigError, RuleError
 from mbaas.core.expr import types as t
-from mbaas.core.rules.check import check
+from mbaas.core.rules.check import check, require_boolean
 from mbaas.core.schema.catalog import Catalog, Collection
 from mbaas.core.schema.types import SCALARS, parse_type
 
@@ -49,6 +49,17 @@ _CLAIMS = {"uid": "uid", "role": "role", "email": "email", "aal": "aal", "jwt": 
 
 def parse_rule(text: str, *, collection: Collection, catalog: Catalog) -> t.Expr:
     """The rule as an expression over a record of ``collection``. Raises RuleError saying what and where."""
+    made, kind = _parse(text, collection, catalog)
+    require_boolean(made, kind)
+    return made
+
+
+def parse_default(text: str, *, collection: Collection, catalog: Catalog) -> t.Expr:
+    """A field's default in the same language, whatever its type. Raises RuleError when it is beyond that language."""
+    return _parse(text, collection, catalog)[0]
+
+
+def _parse(text: str, collection: Collection, catalog: Catalog) -> tuple[t.Expr, str | None]:
     if len(text) > MAX_LENGTH:
         raise RuleError(f"a rule has at most {MAX_LENGTH} characters", hint="move part of it into a generated field")
     try:

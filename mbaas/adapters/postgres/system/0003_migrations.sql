@@ -197,6 +197,14 @@ create function mbaas.policies_fingerprint(collection text) returns text languag
             select string_agg(concat_ws(' ', polname, polcmd, polpermissive, polroles::regrole[],
                 pg_get_expr(polqual, polrelid), '/', pg_get_expr(polwithcheck, polrelid)), E'\n' order by polname)
             from pg_policy where polrelid = pg_class.oid
+        ),
+        (
+            select string_agg(pg_get_functiondef(pg_proc.oid), E'\n' order by proname)
+            from pg_policy
+            join pg_depend on classid = 'pg_policy'::regclass and objid = pg_policy.oid
+                and refclassid = 'pg_proc'::regclass
+            join pg_proc on pg_proc.oid = refobjid and pronamespace = 'mbaas'::regnamespace
+            where polrelid = pg_class.oid
         )))
     from pg_class where pg_class.oid = to_regclass(format('public.%I', collection))
 $$;
@@ -205,6 +213,24 @@ create function mbaas.function_fingerprint(wanted text) returns text language sq
     select md5(string_agg(pg_get_functiondef(oid) || coalesce(proacl::text, ''), E'\n' order by oid::regprocedure::text))
     from pg_proc
     where proname = wanted and pronamespace = 'public'::regnamespace and prokind in ('f', 'p')
+$$;
+
+-- A rule with a sub-select is a function that its policy calls. One that no policy calls any more is of a collection that
+-- was renamed or has gone.
+create function mbaas.sweep_rules() returns void language plpgsql as $$
+declare
+    unused record;
+begin
+    for unused in
+        select oid from pg_proc
+        where pronamespace = 'mbaas'::regnamespace and proname like 'rule\_%' and not exists (
+            select from pg_depend
+            where classid = 'pg_policy'::regclass and refclassid = 'pg_proc'::regclass and refobjid = pg_proc.oid
+        )
+    loop
+        execute format('drop function %s', unused.oid::regprocedure);
+    end loop;
+end
 $$;
 
 -- Notes how PostgreSQL shows everything the engine made.

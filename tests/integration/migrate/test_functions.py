@@ -10,7 +10,6 @@ from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.introspect import read_catalog, read_functions
 from mbaas.adapters.postgres.migrate import apply, down, migrate, plan
 from mbaas.adapters.postgres.scripts import Script, parse_script, read_scripts
-from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.core.errors import ConfigError, MbaasError, MigrationError
 from mbaas.core.identity import Identity
 from mbaas.core.schema.catalog import Argument, Catalog, Function
@@ -18,13 +17,6 @@ from mbaas.core.schema.table import objects
 from mbaas.core.sql.fragment import Statement
 from mbaas.core.sql.tables import tables
 from tests.schemas import catalog, collection, field, no_policies
-
-pytestmark = pytest.mark.usefixtures("system")
-
-
-@pytest.fixture
-async def system(database: Database) -> None:
-    await apply_system_schema(database)
 
 
 async def value(database: Database, sql: str) -> str | None:

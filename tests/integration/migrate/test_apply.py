@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.introspect import read_catalog
 from mbaas.adapters.postgres.migrate import apply, down, migrate, plan, purge, status
-from mbaas.adapters.postgres.system_schema import apply_system_schema
-from mbaas.core.errors import ConfigError, DestructiveChange, MigrationError
+from mbaas.core.errors import ConfigError, DatabaseError, DestructiveChange, MigrationError
+from mbaas.core.identity import Identity
+from mbaas.core.rules.ruleset import compile_rules
 from mbaas.core.schema.casts import change_of_type
-from mbaas.core.schema.catalog import Catalog, Check, Index, IndexField
+from mbaas.core.schema.catalog import Catalog, Check, Index, IndexField, Rules
 from mbaas.core.schema.naming import object_name
 from mbaas.core.sql.fragment import Statement
 from mbaas.core.sql.migration import Plan
+from mbaas.core.sql.policy import render_policies
 from tests.schemas import catalog, collection, field, no_policies
-
-pytestmark = pytest.mark.usefixtures("system")
-
-
-@pytest.fixture
-async def system(database: Database) -> None:
-    await apply_system_schema(database)
 
 
 async def bring(database: Database, desired: Catalog, **options: object) -> Plan:
@@ -141,6 +137,20 @@ async def test_dropped_columns_and_tables_come_back_with_their_data(database: Da
     # the sequence goes on after the numbers that came back
     await database.execute("insert into posts (title) values ('next')")
     assert await value(database, "select number from posts where title = 'next'") == "10"
+
+
+async def test_a_row_that_gets_a_value_back_is_not_stamped(database: Database) -> None:
+    stamped = (
+        field("updated_at", "timestamptz", managed=True),
+        field("_modified", "timestamptz", required=True, default="now()", managed=True),
+        field("_deleted", "bool", required=True, default="false"),
+    )
+    await bring(database, catalog(collection("notes", field("text"), *stamped, sync=True)))
+    await database.execute("insert into notes (text, updated_at) values ('a', '2001-01-01')")
+    before = await rows(database, "select text, updated_at, _modified from notes")
+    await bring(database, catalog(collection("notes", *stamped, sync=True)))
+    await down(database)
+    assert await rows(database, "select text, updated_at, _modified from notes") == before
 
 
 async def test_values_written_since_a_narrowing_are_not_overwritten_by_the_way_back(database: Database) -> None:
@@ -495,3 +505,61 @@ async def test_what_a_change_of_type_does_is_what_a_real_server_does(database: D
             await database.execute(f"alter table casts alter x type {after} using x::{after}")
             same = file == await value(database, "select pg_relation_filenode('casts'::regclass)")
             assert same == (effect == "none") or effect == "narrowing", (before, after)
+
+
+async def test_rules_follow_renames_and_changes_of_type_and_leave_no_function_behind(database: Database) -> None:
+    def ruled(members: str, level: str, *, old: str | None = None) -> Catalog:
+        inside = Rules(select=f"exists (select 1 from {members} as m where m.post = posts.id and m.level > 3)")
+        plain = Rules(select="level > 1")
+        return catalog(
+            collection("posts", field("title"), rules=inside),
+            collection(
+                members,
+                field("post", "uuid", references="posts"),
+                field("level", level),
+                rules=plain,
+                renamed_from=old,
+            ),
+        )
+
+    async def seen() -> tuple[str | None, str | None]:
+        async with database.transaction(caller=Identity(role="anon", claims={})) as transaction:
+            table = "members" if await value(database, "select to_regclass('members')") else "people"
+            posts = await transaction.fetch_row(Statement("select string_agg(title, ',') from posts"))
+            members = await transaction.fetch_row(Statement(f"select count(*)::text from {table}"))
+        assert posts is not None
+        assert members is not None
+        return posts[0], members[0]
+
+    before, after = ruled("members", "int"), ruled("people", "bigint", old="members")
+    await migrate(database, before, partial(render_policies, compile_rules(before)))
+    await database.execute(
+        """
+        insert into posts (title) values ('open'), ('closed');
+        insert into members (post, level) select id, case title when 'open' then 4 else 2 end from posts;
+        insert into members (level) values (1);
+        """
+    )
+    assert await seen() == ("open", "2")
+    await migrate(database, after, partial(render_policies, compile_rules(after)))
+    assert await seen() == ("open", "2")
+    functions = "select string_agg(proname, ',') from pg_proc where proname like 'rule\\_%'"
+    assert await value(database, functions) == "rule_posts_select"
+    body = "create or replace function mbaas.rule_posts_select(uuid) returns boolean language sql as 'select true'"
+    await database.execute(body)
+    assert len((await plan(database, after, partial(render_policies, compile_rules(after)))).steps) == 1
+    await down(database)
+    assert await seen() == ("open", "2")
+    assert (await plan(database, before, partial(render_policies, compile_rules(before)))).steps == ()
+
+
+async def test_a_check_that_calls_a_function_of_ours_holds_for_callers_too(database: Database) -> None:
+    def policies(name: str) -> tuple[str, ...]:
+        return (f"create policy p on {name} with check (true)", f"grant insert on {name} to anon")
+
+    await migrate(database, catalog(collection("posts", field("tags", "text[]", pattern="^[a-z]+$"))), policies)
+    async with database.transaction(caller=Identity(role="anon", claims={})) as transaction:
+        await transaction.execute("insert into posts (tags) values ('{a,b}')")
+    with pytest.raises(DatabaseError, match="posts_tags_check"):
+        async with database.transaction(caller=Identity(role="anon", claims={})) as transaction:
+            await transaction.execute("insert into posts (tags) values ('{a,B}')")
