@@ -393,9 +393,9 @@ async def test_the_schema_is_named_and_answered(reading: Api) -> None:
 
 
 async def test_options_lists_what_the_rules_leave_open(reading: Api) -> None:
-    assert (await reading("OPTIONS", "/posts")).headers["allow"] == "OPTIONS,GET,HEAD,POST,PATCH,DELETE"
+    assert (await reading("OPTIONS", "/posts")).headers["allow"] == "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE"
     assert (await reading("OPTIONS", "/tags")).headers["allow"] == "OPTIONS,GET,HEAD"
-    assert (await reading("OPTIONS", "/tags", "service")).headers["allow"] == "OPTIONS,GET,HEAD,POST,PATCH,DELETE"
+    assert (await reading("OPTIONS", "/tags", "service")).headers["allow"] == "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE"
     assert (await reading("OPTIONS", "/nope")).status_code == 404
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from mbaas.core.schema.catalog import Field
-from mbaas.modules.records.routes import SCHEMA
+from mbaas.modules.records.asked import SCHEMA
 from tests.integration.records.conftest import Api
 from tests.sample import ANA, BEN, CAT, CATALOG, P1, P2, P3, P4, POSTS
 

@@ -365,3 +365,35 @@ async def test_what_comes_back_can_be_csv(api: Api) -> None:
         accept="text/csv",
     )
     assert response.text == "title,views\nAlpha,3"
+
+
+# --- put -------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_put_makes_or_overwrites_the_record_at_its_key(api: Api) -> None:
+    new = {"id": CAT, "title": "Put"}
+    response = await api("PUT", f"/posts?id=eq.{CAT}&select=title", "ana", body=new, prefer="return=representation")
+    assert (response.status_code, response.json()) == (201, [{"title": "Put"}])
+    response = await api("PUT", f"/posts?id=eq.{CAT}", "ana", body={**new, "title": "Again"})
+    assert (response.status_code, response.content) == (204, b"")
+    assert (await rows(api, "posts", f"id=eq.{CAT}&select=title")) == [{"title": "Again"}]
+    response = await api("PUT", f"/posts?id=eq.{P3}", "ana", body={"id": P3, "title": "stolen"})
+    assert (response.status_code, response.json()["code"]) == (403, "42501")
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "status", "code"),
+    [
+        ("", {"id": P1, "title": "x"}, 405, "PGRST105"),
+        (f"id=eq.{P1}&title=eq.x", {"id": P1, "title": "x"}, 405, "PGRST105"),
+        (f"id=not.eq.{P1}", {"id": P1, "title": "x"}, 405, "PGRST105"),
+        (f"or=(id.eq.{P1},id.eq.{P2})", {"id": P1, "title": "x"}, 405, "PGRST105"),
+        (f"id=eq.{P1}&limit=1", {"id": P1, "title": "x"}, 400, "PGRST114"),
+        (f"id=eq.{P1}", {"id": P2, "title": "x"}, 400, "PGRST115"),
+        (f"id=eq.{P1}", {"title": "x"}, 400, "PGRST115"),
+        (f"id=eq.{P1}", [{"id": P1, "title": "x"}, {"id": P1, "title": "y"}], 400, "PGRST115"),
+    ],
+)
+async def test_a_put_says_twice_where_it_goes(api: Api, query: str, body: Any, status: int, code: str) -> None:
+    response = await api("PUT", f"/posts?{query}", "ana", body=body)
+    assert (response.status_code, response.json()["code"]) == (status, code)

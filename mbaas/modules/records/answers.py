@@ -1,0 +1,99 @@
+"""What the service gives, as answers: status, headers and the body in the form that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import quote
+
+import msgspec
+
+from mbaas.core.query.errors import NotAcceptable, RangeInvalid
+from mbaas.core.query.headers import applied, content_type
+from mbaas.core.query.types import Media, Preferences
+from mbaas.http.respond import Header, Reply, Send, send_reply
+from mbaas.modules.records.asked import Asked
+from mbaas.modules.records.csv import as_csv
+from mbaas.modules.records.results import Page, Written
+
+_SILENT = Preferences()
+
+
+def listed(asked: Asked, page: Page, offset: int) -> Reply:
+    """Rows with their place among all. 206: there are more. Raises RangeInvalid for a window behind the last row."""
+    if page.total is not None and offset > page.total:
+        raise RangeInvalid.beyond(offset, page.total)
+    partial = page.total is not None and page.rows < page.total
+    headers = ((b"content-range", content_range(offset, page.rows, page.total)), *applied_preferences(asked))
+    body = b"" if asked.method == "HEAD" else formatted(asked.media, page)
+    return Reply(206 if partial else 200, body, headers, content_type(asked.media).encode())
+
+
+def represented(asked: Asked, written: Written, headers: Iterable[Header], *, given: int, silent: int) -> Reply:
+    """The outcome of a write. given, silent: the status with a representation and without."""
+    headers = (*headers, *applied_preferences(asked))
+    if written.page is None:
+        return Reply(silent, headers=headers)
+    return Reply(given, formatted(asked.media, written.page), headers, content_type(asked.media).encode())
+
+
+def formatted(media: Media, page: Page, *, single: bool = False) -> bytes:
+    """Rows in the form that was asked for. single: there is one at most, ``null`` when there is none."""
+    if media.kind == "csv":
+        return as_csv(page)
+    if media.kind == "object" or single:
+        return page.body[1:-1].encode() if page.rows else b"null"
+    return page.body.encode()
+
+
+def bare(media: Media, page: Page) -> bytes:
+    """A function's value that has no columns. Raises NotAcceptable for CSV."""
+    if media.kind == "csv":
+        raise NotAcceptable(("text/csv",))
+    return page.body.encode()
+
+
+def content_range(offset: int, rows: int, total: int | None) -> bytes:
+    """``*`` for no rows and for a total that was not asked for (RFC 9110 section 14.4, PostgREST).
+
+    >>> content_range(0, 10, 100), content_range(0, 0, None)
+    (b'0-9/100', b'*/*')
+    """
+    where = f"{offset}-{offset + rows - 1}" if rows else "*"
+    return f"{where}/{'*' if total is None else total}".encode()
+
+
+def applied_preferences(asked: Asked) -> tuple[Header, ...]:
+    """What of ``Prefer`` was honoured; a caller may not choose how the transaction ends."""
+    if asked.preferences == _SILENT:
+        return ()
+    found = applied(msgspec.structs.replace(asked.preferences, transaction=None))
+    return () if found is None else ((b"preference-applied", found.encode()),)
+
+
+def location(name: str, page: Page) -> tuple[Header, ...]:
+    """Where the first new record is: ``/posts?id=eq.1``."""
+    records = msgspec.json.decode(page.body)
+    if not records:
+        return ()
+    pairs = (f"{quote(key)}={_key_filter(value)}" for key, value in records[0].items())
+    return ((b"location", f"/{quote(name)}?{'&'.join(pairs)}".encode()),)
+
+
+def _key_filter(value: object) -> str:
+    if value is None:
+        return "is.null"
+    return "eq." + quote(value if isinstance(value, str) else msgspec.json.encode(value).decode(), safe="")
+
+
+async def send_answer(send: Send, asked: Asked, reply: Reply) -> None:
+    """With the schema when the caller named it; to HEAD without the body."""
+    headers = reply.headers
+    if asked.profile is not None:
+        headers = (*headers, (b"content-profile", asked.profile))
+        reply = msgspec.structs.replace(reply, headers=headers)
+    if asked.method != "HEAD":
+        await send_reply(send, reply)
+        return
+    lines = [*headers, (b"content-type", reply.content_type)]
+    await send({"type": "http.response.start", "status": reply.status, "headers": lines})
+    await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,106 @@
+"""One request to ``/rest/v1`` with its path and headers read."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, unquote
+
+import msgspec
+
+from mbaas.core.errors import BodyInvalid
+from mbaas.core.identity import Identity
+from mbaas.core.query.errors import UnknownSchema
+from mbaas.core.query.headers import ROOT, ROWS, parse_accept, parse_prefer
+from mbaas.core.query.types import Media, Preferences
+from mbaas.http.respond import Receive, Scope
+
+SCHEMA = "public"
+
+_JSON = Media()
+_NO_PREFERENCES = Preferences()
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """names: the parts of the path, decoded. profile: the schema when the caller named it."""
+
+    scope: Scope
+    receive: Receive
+    method: str
+    names: list[str]
+    head: dict[bytes, bytes]
+    identity: Identity
+    preferences: Preferences
+    media: Media
+    profile: bytes | None
+
+    @property
+    def query(self) -> bytes:
+        found: bytes = self.scope["query_string"]
+        return found
+
+    @property
+    def counts(self) -> bool:
+        return self.preferences.count is not None
+
+    def text(self, name: bytes) -> str | None:
+        """A header."""
+        found = self.head.get(name)
+        return None if found is None else found.decode("latin-1")
+
+    async def body(self) -> bytes:
+        """The whole body, which the edge counts. Raises BodyInvalid when the caller went away in the middle."""
+        message = await self.receive()
+        if not message.get("more_body") and message["type"] == "http.request":
+            found: bytes = message.get("body", b"")
+            return found
+        parts = []
+        while True:
+            if message["type"] != "http.request":
+                raise BodyInvalid("The body ended before its end")
+            parts.append(message.get("body", b""))
+            if not message.get("more_body"):
+                return b"".join(parts)
+            message = await self.receive()
+
+
+def read_head(scope: Scope, receive: Receive, identity: Identity, prefix: str) -> Asked:
+    """Raises UnknownSchema, NotAcceptable, PreferenceInvalid."""
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    head = dict(headers)
+    method: str = scope["method"]
+    names = _names(scope, prefix)
+    preferences = _NO_PREFERENCES
+    if b"prefer" in head:
+        preferences = parse_prefer(_all(headers, b"prefer"))
+    media = _JSON
+    if b"accept" in head:
+        media = parse_accept(", ".join(_all(headers, b"accept")), ROWS if names else ROOT)
+    profile = head.get(b"accept-profile" if method in ("GET", "HEAD") else b"content-profile")
+    if profile is not None and profile != SCHEMA.encode():
+        raise UnknownSchema(profile.decode("latin-1"))
+    return Asked(
+        scope=scope,
+        receive=receive,
+        method=method,
+        names=names,
+        head=head,
+        identity=identity,
+        preferences=preferences,
+        media=media,
+        profile=profile,
+    )
+
+
+def _all(headers: list[tuple[bytes, bytes]], name: bytes) -> list[str]:
+    return [value.decode("latin-1") for given, value in headers if given == name]
+
+
+def _names(scope: Scope, prefix: str) -> list[str]:
+    """What stands behind the prefix, each part decoded by itself: an encoded slash is part of a name."""
+    raw: bytes | None = scope.get("raw_path")
+    path = quote(scope["path"]) if raw is None else raw.decode("latin-1")
+    if root := scope.get("root_path"):
+        path = path.removeprefix(quote(root))
+    names = path.removeprefix(prefix).strip("/").split("/")
+    if "%" in path:
+        names = [unquote(name) for name in names]
+    return names if names != [""] else []
