@@ -89,6 +89,18 @@ def stop_server(server: Server) -> int:
     return server.process.wait(30)
 
 
+@contextlib.contextmanager
+def running(root: Path) -> Iterator[Server]:
+    """A server for a block, which ends cleanly."""
+    server = start_server(root)
+    try:
+        yield server
+        assert stop_server(server) == 0
+    finally:
+        server.process.kill()
+        server.process.wait()
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """One server for all tests of the session, with the collections of ``project/``."""
@@ -96,9 +108,8 @@ def server() -> Iterator[Server]:
         root = Path(name)
         root.chmod(0o755)
         shutil.copytree(HERE / "project", root, dirs_exist_ok=True)
-        running = start_server(root)
-        yield running
-        assert stop_server(running) == 0
+        with running(root) as started:
+            yield started
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.contract.conftest import start_server, stop_server
+from tests.contract.conftest import Server, running
 from tests.throwaway import throw_away_directory
 
 
@@ -63,40 +64,35 @@ def test_migrations_from_plan_to_down(project: Path) -> None:
 
 
 def test_keys_users_and_migrations_of_a_running_server(project: Path) -> None:
-    server = start_server(project)
-    user = run(
-        project, "users", "create", "ada@example.com", "--password", "correct horse battery", "--url", server.url
-    )
-    assert user["email"] == "ada@example.com"
-    again = run(
-        project,
-        "users",
-        "create",
-        "ada@example.com",
-        "--password",
-        "correct horse battery",
-        "--url",
-        server.url,
-        code=1,
-    )
-    assert again["error"] == "refused"
-    assert run(project, "migrate", "plan")["steps"] == []
-    rotated = run(project, "keys", "rotate")
-    assert rotated["anon_key"] != server.anon_key
-    with httpx.Client(base_url=server.url) as client:
-        for _ in range(400):
-            answer = client.get("/rest/v1/notes", headers={"apikey": rotated["anon_key"]})
-            if answer.status_code == 200:
-                break
-        assert answer.status_code == 200
-        assert client.get("/rest/v1/notes", headers={"apikey": server.anon_key}).status_code == 401
-    assert stop_server(server) == 0
+    with running(project) as server:
+        who = ("ada@example.com", "--password", "correct horse battery", "--url", server.url)
+        assert run(project, "users", "create", *who)["email"] == "ada@example.com"
+        assert run(project, "users", "create", *who, code=1)["error"] == "refused"
+        assert run(project, "migrate", "plan")["steps"] == []
+        rotated = run(project, "keys", "rotate")
+        assert rotated["anon_key"] != server.anon_key
+        with httpx.Client(base_url=server.url) as client:
+            wait_for(server, lambda: status(client, rotated["anon_key"]) == 200)
+            assert status(client, server.anon_key) == 401
+
+
+def status(client: httpx.Client, key: str) -> int:
+    return client.get("/rest/v1/notes", headers={"apikey": key}).status_code
+
+
+def wait_for(server: Server, condition: Callable[[], bool], limit_s: float = 20.0) -> None:
+    """Until it holds, while the server lives. Raises AssertionError when it does not in time."""
+    for _ in range(round(limit_s / 0.05)):
+        if condition():
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            raise AssertionError(f"the server ended with {server.process.wait(0.05)}")
+    raise AssertionError("it did not come to hold")
 
 
 def test_a_second_server_on_one_data_directory_is_refused(project: Path) -> None:
-    server = start_server(project)
-    told = run(project, "serve", "--port", "0", code=2)
-    assert "another" in told["message"]
-    with httpx.Client(base_url=server.url) as client:
-        assert client.get("/health/ready").status_code == 200
-    assert stop_server(server) == 0
+    with running(project) as server:
+        told = run(project, "serve", "--port", "0", code=2)
+        assert "another" in told["message"]
+        with httpx.Client(base_url=server.url) as client:
+            assert client.get("/health/ready").status_code == 200

@@ -21,7 +21,7 @@ from joserfc.jwk import OctKey
 
 from mbaas.adapters.secrets import load_or_create
 from mbaas.config.load import load
-from tests.contract.conftest import Server, start_server, stop_server
+from tests.contract.conftest import Server, running
 
 HERE = Path(__file__).parent
 CATALOG = load(HERE / "matrix" / "mbaas.toml", {}).catalog
@@ -106,9 +106,8 @@ def scene() -> Iterator[Scene]:
         root = Path(name)
         root.chmod(0o755)
         shutil.copytree(HERE / "matrix", root, dirs_exist_ok=True)
-        server = start_server(root)
-        yield furnish(server)
-        assert stop_server(server) == 0
+        with running(root) as server:
+            yield furnish(server)
 
 
 def furnish(server: Server) -> Scene:

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.contract.conftest import start_server, stop_server, supabase_js
+from tests.contract.conftest import running, supabase_js
 
 ROOT = Path(__file__).parents[2]
 SIGN_UP = (
@@ -23,8 +23,7 @@ async def test_slugs_fills_and_refuses_and_is_gone_with_its_folder() -> None:
         for part in ("mbaas.toml", "sql", "plugins"):
             source = ROOT / part
             shutil.copytree(source, root / part) if source.is_dir() else shutil.copy(source, root / part)
-        server = start_server(root)
-        with supabase_js(server) as js:
+        with running(root) as server, supabase_js(server) as js:
             first = await js(SIGN_UP + INSERT, email="ada@example.com", title="Hello, World!")
             assert first["data"] == {"slug": "hello-world"}
             sign_in = "await client.auth.signInWithPassword({email: args.email, password: 'correct horse battery'});"
@@ -38,10 +37,7 @@ async def test_slugs_fills_and_refuses_and_is_gone_with_its_folder() -> None:
                 email="ada@example.com",
             )
             assert count["count"] == 2
-        assert stop_server(server) == 0
         shutil.rmtree(root / "plugins" / "slugs")
-        server = start_server(root)
-        with supabase_js(server) as js:
+        with running(root) as server, supabase_js(server) as js:
             bare = await js(sign_in + INSERT, email="ada@example.com", title="Hello, World!")
             assert bare["data"] == {"slug": None}
-        assert stop_server(server) == 0

@@ -215,12 +215,12 @@ async def test_an_authors_alias_does_not_capture_the_servers_names(api: Api, ali
 # --- counts and aggregates (A5, A6) ----------------------------------------------------------------------------------
 
 
-async def test_counts_are_of_visible_rows(reading: Api) -> None:
+async def test_counts_are_of_visible_rows(api: Api) -> None:
     for kind in ("exact", "planned", "estimated"):
         for method in ("GET", "HEAD"):
-            response = await reading(method, "/posts?limit=1", prefer=f"count={kind}")
+            response = await api(method, "/posts?limit=1", prefer=f"count={kind}")
             assert response.headers["content-range"] == "0-0/2"
-    response = await reading("PATCH", "/posts", "ana", body={"body": "x"}, prefer="count=exact")
+    response = await api("PATCH", "/posts", "ana", body={"body": "x"}, prefer="count=exact")
     assert response.headers["content-range"] == "0-1/2"
 
 
