@@ -2,7 +2,8 @@
 
     python benchmarks/request_path.py
 
-CPU time, so that other work on the machine counts little. The figures are for comparing two versions on one machine, the best of several rounds each.
+CPU time, so that other work on the machine counts little. The figures are for comparing two versions on one machine,
+the best of several rounds each.
 """
 
 from __future__ import annotations

@@ -59,8 +59,6 @@ def banner(ready: Ready) -> None:
     table.add_column(overflow="fold")
     table.add_row("URL", f"[bold]{ready.url}[/]")
     table.add_row("API", f"{ready.url}/docs" if ready.docs else "docs are off (server.docs)")
-    table.add_row("anon key", ready.anon_key)
-    table.add_row("service key", f"{ready.service_key}  [dim](all rights: never in an app)[/]")
     if ready.plugins:
         table.add_row("plugins", ", ".join(ready.plugins))
     if ready.mail:
@@ -68,6 +66,9 @@ def banner(ready: Ready) -> None:
     out.print(
         Panel(table, title=f"mbaas is ready in {ready.started_s:.1f} s", title_align="left", border_style="green")
     )
+    # On lines of their own, unbroken: they are there to be copied.
+    out.print(f"anon key     {ready.anon_key}", soft_wrap=True)
+    out.print(f"service key  {ready.service_key}  [dim](all rights: never in an app)[/]\n", soft_wrap=True)
     out.print(f"Try:  curl '{ready.url}/rest/v1/' -H 'apikey: {ready.publishable_key}'", soft_wrap=True)
     out.print("      Ctrl-C stops the server and its PostgreSQL.\n")
     out.file.flush()

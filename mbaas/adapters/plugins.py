@@ -7,11 +7,12 @@ folder or the distribution removes the plugin; a broken one stops the start, it 
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,7 +45,8 @@ def load_plugins(
     names = tuple(sorted((folders.keys() | installed.keys()) - set(settings.disabled)))
     for name in names:
         try:
-            loaded = _import(folders[name]) if name in folders else installed[name].load()
+            with _no_bytecode():
+                loaded = _import(folders[name]) if name in folders else installed[name].load()
             _register_of(loaded)(hooks.owned_by(name))
         except (Exception, SystemExit) as error:
             raise _broken(name, folders.get(name), root, error) from error
@@ -54,6 +56,17 @@ def load_plugins(
                 hint="correct `only=` or add the collection to mbaas.toml",
             )
     return names
+
+
+@contextlib.contextmanager
+def _no_bytecode() -> Iterator[None]:
+    """Compiled files are told from newer sources by second and size: a plugin saved twice could be its former self."""
+    before = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def _folders(directory: Path) -> dict[str, Path]:

@@ -8,7 +8,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from mbaas.config.inputs import CollectionInput, FieldInput, IndexInput, RelationInput, RulesInput
 from mbaas.config.limits import faults
-from mbaas.config.literals import EXAMPLES, default_sql, literal_sql
+from mbaas.config.literals import EXAMPLES, bound_text, default_sql
 from mbaas.config.places import KeyPath
 from mbaas.config.shape import nearest
 from mbaas.core.errors import ConfigError
@@ -24,7 +24,7 @@ NAME_HINT = "small letters, digits and _, at most 63, not beginning with a digit
 _NAME = re.compile(r"^[a-z_][a-z0-9_]{0,62}\Z")
 _SYSTEM = {"ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"}
 # Words of the query string: a column of such a name could not be filtered.
-_RESERVED = {"select", "columns", "on_conflict", "order", "limit", "offset", "and", "or", "not", "cursor", "search"}
+RESERVED = {"select", "columns", "on_conflict", "order", "limit", "offset", "and", "or", "not", "cursor", "search"}
 _METHODS = {"btree", "hash", "gin", "gist", "spgist", "brin"}
 _ID = Field(name="id", type=parse_type("uuid"), required=True, default="mbaas.uuidv7()")
 _STAMP = parse_type("timestamptz")
@@ -126,8 +126,8 @@ class Builder:
         if given.on_delete == "set default" and given.default is None:
             fail("on_delete", "there is no default to set", "default = ...")
         default = self._sql(default_sql, (*path, "default"), given.default, kind)
-        minimum = self._sql(literal_sql, (*path, "min"), given.min, kind)
-        maximum = self._sql(literal_sql, (*path, "max"), given.max, kind)
+        minimum = self._sql(bound_text, (*path, "min"), given.min, kind)
+        maximum = self._sql(bound_text, (*path, "max"), given.max, kind)
         return Field(
             name=name,
             type=kind,
@@ -292,7 +292,7 @@ class Builder:
     def _check_name(self, name: str, path: KeyPath, *, column: bool = False) -> None:
         if not is_name(name):
             raise self._fail(path, f"{name!r} cannot be a name", hint=NAME_HINT)
-        if column and name in _RESERVED:
+        if column and name in RESERVED:
             raise self._fail(path, f"{name!r} is a word of the query string", hint="choose another name")
         if column and name in _SYSTEM:
             raise self._fail(path, f"PostgreSQL keeps {name!r} for itself", hint="choose another name")

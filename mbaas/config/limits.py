@@ -13,13 +13,14 @@ _ORDERED = {"int", "bigint", "float", "numeric", "timestamptz", "date", "time", 
 def faults(given: FieldInput, kind: FieldType) -> Iterator[tuple[str, str, str]]:
     """Key, message and hint of each fault."""
     spelling = kind.name + "[]" * kind.array
-    if kind.name == "enum" and (not given.values or kind.array):
+    if kind.name == "enum" and not given.values:
         yield "values", "an enum is one of its values", 'type = "enum", values = ["draft", "ready"]'
     if given.values and kind.name != "enum":
         yield "values", "belong to type enum", 'type = "enum"'
     if len(set(given.values)) < len(given.values):
         yield "values", "a value stands twice", "leave one out"
-    if kind.name == "enum" and isinstance(given.default, str) and given.default not in given.values:
+    defaults = given.default if isinstance(given.default, list) else [given.default]
+    if kind.name == "enum" and any(isinstance(one, str) and one not in given.values for one in defaults):
         yield "default", "is none of the values", "one of " + ", ".join(given.values)
     for key, length in (("min_length", given.min_length), ("max_length", given.max_length)):
         if length is not None and not (kind.is_text or kind.array):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from typing import Any
 
@@ -70,7 +71,7 @@ def literal_sql(value: Any, type: FieldType) -> str:
             raise ValueError(f"a number is not of type {type.name}")
         if isinstance(value, float) and type.name in {"int", "bigint"}:
             raise ValueError(f"{value} is no whole number")
-        return repr(value)
+        return repr(value) if math.isfinite(value) else f"'{value}'::{type.sql}"
     if isinstance(value, datetime.datetime | datetime.date | datetime.time):
         if type.name not in _TIMES.get(value.__class__.__name__, set()):
             raise ValueError(f"a date or time is not of type {type.name}")
@@ -78,6 +79,17 @@ def literal_sql(value: Any, type: FieldType) -> str:
     if type.name == "bool" or (number and not re.fullmatch(r"-?\d+(\.\d+)?", str(value))):
         raise ValueError(f"{value!r} is not of type {type.name}")
     return quote_text(str(value)) if type.is_text else f"{quote_text(str(value))}::{type.sql}"
+
+
+def bound_text(value: Any, type: FieldType) -> str:
+    """The text of a limit, for the check to cast. Raises ValueError when it cannot be one.
+
+    >>> from mbaas.core.schema.types import parse_type
+    >>> bound_text(datetime.date(2026, 1, 31), parse_type("date")), bound_text(3, parse_type("int"))
+    ('2026-01-31', '3')
+    """
+    literal_sql(value, type)
+    return value.isoformat() if isinstance(value, datetime.date | datetime.time) else str(value)
 
 
 def _array(values: list[Any]) -> str:

@@ -98,7 +98,7 @@ def read_source(path: Path) -> Source:
 
 def _read(path: Path, label: Path) -> tuple[dict[str, Any], dict[KeyPath, tuple[Path, int]]]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"there is no {path}", hint="`mbaas init` writes one to begin with") from None
     except (OSError, UnicodeDecodeError) as error:

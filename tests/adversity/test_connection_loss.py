@@ -95,10 +95,13 @@ async def test_while_the_server_is_away_callers_are_told_within_the_acquire_time
     assert time.monotonic() - began < 1.0
     assert not remote.is_up
 
-    began = time.monotonic()
     with pytest.raises(Unavailable):
-        await remote.fetch_row(ONE)
-    assert time.monotonic() - began < 0.1
+        await remote.fetch_row(ONE)  # the loss may have been noticed a moment after they began to wait
+    began = time.monotonic()
+    for _ in range(10):
+        with pytest.raises(Unavailable):
+            await remote.fetch_row(ONE)
+    assert time.monotonic() - began < 0.3
 
     await proxy.listen()
     await _until_it_answers(remote)
@@ -151,9 +154,10 @@ async def test_too_many_waiting_are_turned_away_at_once(remote: Database) -> Non
     waiting = [asyncio.create_task(remote.fetch_row(ONE)) for _ in range(200)]
     await asyncio.gather(*(asyncio.sleep(0) for _ in range(3)))
     began = time.monotonic()
-    with pytest.raises(Overloaded):
-        await remote.fetch_row(ONE)
-    assert time.monotonic() - began < 0.1
+    for _ in range(10):
+        with pytest.raises(Overloaded):
+            await remote.fetch_row(ONE)
+    assert time.monotonic() - began < 0.3
     for task in (*sleepers, *waiting):
         task.cancel()
     await asyncio.wait((*sleepers, *waiting))

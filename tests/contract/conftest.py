@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
@@ -136,6 +137,46 @@ def person(server: Server) -> Any:
     return make
 
 
+@dataclass(frozen=True)
+class World:
+    """Two people, and what the first one wrote. ``draft`` is not published, ``first`` and ``second`` are."""
+
+    owner: Person
+    other: Person
+    first: str
+    second: str
+    draft: str
+    mark: str
+
+
+@pytest.fixture
+def world(server: Server, person: Any) -> World:
+    owner, other = person(), person()
+    mark = "m" + uuid.uuid4().hex[:10]
+    posts = [
+        {"title": "First", "slug": f"{mark}-1", "views": 5, "published": True, "tags": ["a", "b c"], "rating": 4.5,
+         "meta": {"k": 1, "deep": {"list": [{"name": "x"}]}}, "body": "fat cats sat", "span": "[1,5)"},
+        {"title": "Second", "slug": f"{mark}-2", "views": 10, "published": True, "tags": ["b"], "rating": None,
+         "meta": {"k": 2}, "body": None, "span": "[10,20)"},
+        {"title": "Draft", "slug": f"{mark}-3", "views": 7, "published": False, "tags": [], "rating": 1,
+         "meta": {}, "body": "hidden", "span": None},
+    ]  # fmt: skip
+    with httpx.Client(base_url=server.url, headers=server.headers(owner.token)) as client:
+        answer = client.post("/rest/v1/posts", json=posts, headers={"prefer": "return=representation"})
+        assert answer.status_code == 201, answer.text
+        ids = {row["title"]: row["id"] for row in answer.json()}
+        for body in ("one", "two", "three"):
+            comment = client.post("/rest/v1/comments", json={"post": ids["First"], "body": body})
+            assert comment.status_code == 201, comment.text
+    with httpx.Client(base_url=server.url, headers=server.headers(key=server.service_key)) as client:
+        labels = [{"name": f"{mark}-red", "colour": "red"}, {"name": f"{mark}-blue", "colour": "blue"}]
+        assert client.post("/rest/v1/labels", json=labels).status_code == 201
+        links = [{"post": ids["First"], "label": label["name"]} for label in labels]
+        assert client.post("/rest/v1/post_labels", json=links).status_code == 201
+        assert client.post("/rest/v1/post_stats", json={"post": ids["First"], "likes": 3}).status_code == 201
+    return World(owner, other, ids["First"], ids["Second"], ids["Draft"], mark)
+
+
 class Js:
     """supabase-js in Node: ``await js("return await client.from('posts').select()")``."""
 
@@ -175,8 +216,9 @@ def install_clients() -> None:
             os.utime(stamp)
 
 
-@pytest.fixture(scope="session")
-def js(server: Server) -> Iterator[Js]:
+@contextlib.contextmanager
+def supabase_js(server: Server) -> Iterator[Js]:
+    """supabase-js for one server."""
     install_clients()
     process = subprocess.Popen(
         [node(), str(HERE / "js" / "driver.mjs")],
@@ -196,3 +238,9 @@ def js(server: Server) -> Iterator[Js]:
     process.wait(10)
     assert process.stdout is not None
     process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def js(server: Server) -> Iterator[Js]:
+    with supabase_js(server) as driver:
+        yield driver

@@ -3,56 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.contract.conftest import Js, Person, Server
+from tests.contract.conftest import Js, Server, World
 
 # A client signed in as the person, in every snippet that begins with this line.
 AS = "const me = createClient(anonKey, {global: {headers: {Authorization: 'Bearer ' + args.token}}});\n"
-
-
-@dataclass(frozen=True)
-class World:
-    """Two people, and what the first one wrote. ``draft`` is not published, ``first`` and ``second`` are."""
-
-    owner: Person
-    other: Person
-    first: str
-    second: str
-    draft: str
-    mark: str
-
-
-@pytest.fixture
-def world(server: Server, person: Any) -> World:
-    owner, other = person(), person()
-    mark = "m" + uuid.uuid4().hex[:10]
-    posts = [
-        {"title": "First", "slug": f"{mark}-1", "views": 5, "published": True, "tags": ["a", "b c"], "rating": 4.5,
-         "meta": {"k": 1, "deep": {"list": [{"name": "x"}]}}, "body": "fat cats sat", "span": "[1,5)"},
-        {"title": "Second", "slug": f"{mark}-2", "views": 10, "published": True, "tags": ["b"], "rating": None,
-         "meta": {"k": 2}, "body": None, "span": "[10,20)"},
-        {"title": "Draft", "slug": f"{mark}-3", "views": 7, "published": False, "tags": [], "rating": 1,
-         "meta": {}, "body": "hidden", "span": None},
-    ]  # fmt: skip
-    with httpx.Client(base_url=server.url, headers=server.headers(owner.token)) as client:
-        answer = client.post("/rest/v1/posts", json=posts, headers={"prefer": "return=representation"})
-        assert answer.status_code == 201, answer.text
-        ids = {row["title"]: row["id"] for row in answer.json()}
-        for body in ("one", "two", "three"):
-            comment = client.post("/rest/v1/comments", json={"post": ids["First"], "body": body})
-            assert comment.status_code == 201, comment.text
-    with httpx.Client(base_url=server.url, headers=server.headers(key=server.service_key)) as client:
-        labels = [{"name": f"{mark}-red", "colour": "red"}, {"name": f"{mark}-blue", "colour": "blue"}]
-        assert client.post("/rest/v1/labels", json=labels).status_code == 201
-        links = [{"post": ids["First"], "label": label["name"]} for label in labels]
-        assert client.post("/rest/v1/post_labels", json=links).status_code == 201
-        assert client.post("/rest/v1/post_stats", json={"post": ids["First"], "likes": 3}).status_code == 201
-    return World(owner, other, ids["First"], ids["Second"], ids["Draft"], mark)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

@@ -254,6 +254,13 @@ async def test_something_else_in_its_place_is_left_alone(place: Path) -> None:
     assert (data / "precious").read_text() == "mine"
 
 
+async def test_a_place_that_cannot_be_used_is_named(place: Path) -> None:
+    (place / "file").touch()
+    with pytest.raises(ConfigError) as caught:
+        await EmbeddedPostgres(place / "file" / "pg").start()
+    assert str(place / "file") in caught.value.message
+
+
 async def test_what_postgres_says_when_it_does_not_start_is_told(place: Path) -> None:
     server = EmbeddedPostgres(place / "pg", settings={"shared_buffers": "lots"})
     with pytest.raises(Unavailable) as caught:

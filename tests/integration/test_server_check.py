@@ -74,7 +74,8 @@ async def test_a_user_who_does_not_own_the_database_is_told_how_to(
 
 
 async def test_a_user_who_may_not_act_as_the_roles_is_told_how_to(database_url: str, admin: asyncpg.Connection) -> None:
-    await admin.execute(
+    owner = await asyncpg.connect(database_url)  # as it would by itself: other tests share these roles
+    await owner.execute(
         """
         do $$
         declare wanted text;
@@ -87,6 +88,7 @@ async def test_a_user_who_may_not_act_as_the_roles_is_told_how_to(database_url: 
         end $$
         """
     )
+    await owner.close()
     await admin.execute(f"alter database {_name(database_url)} owner to tenant")
     refusal = await _refusal(database_url.replace("mbaas_owner@", "tenant@"))
     assert refusal.hint == 'grant anon, authenticated, service_role to "tenant"'

@@ -217,7 +217,7 @@ def climb(world: World, before: Draft, after: Draft, short_bytes: int) -> int | 
 EXAMPLES = settings(
     max_examples=2000 if SOAK else 200,
     deadline=None,
-    derandomize=False,
+    derandomize=not SOAK,
     database=None,
     suppress_health_check=list(HealthCheck),
     report_multiple_bugs=False,

@@ -85,6 +85,15 @@ class EmbeddedPostgres:
         Raises ConfigError when another server holds the directory or it cannot be used, Unavailable when PostgreSQL is
         not up in time (after a crash it replays its log first).
         """
+        try:
+            await self._start(timeout_s)
+        except OSError as error:
+            raise ConfigError(
+                f"the data directory cannot be used: {error.strerror}: {error.filename}",
+                hint="give this user the right to write there, or choose another directory",
+            ) from error
+
+    async def _start(self, timeout_s: float) -> None:
         self._account = account_for(self.directory / "data")
         place = place_directory(self.directory, self._account, home=self._home)
         self._programs = place_programs(self._programs, self._account, home=self._home)

@@ -126,10 +126,12 @@ async def migrate(
     async with migrator(database.url, patience) as session:
         while True:
             found = await wished.plan(session)
+            if not found.steps:
+                await _adopt(session, found)
+                return tuple(done)
             _guard(found, allow_destructive)
             applied = await _apply(session, found, patience, observe)
-            if applied.id is not None:
-                done.append(applied)
+            done.append(applied)
             if not found.more and not applied.resumed:
                 return tuple(done)
 
@@ -191,14 +193,19 @@ async def _apply(session: Session, plan: Plan, patience: Patience, observe: Obse
             return Applied(id=None)
         raise MigrationError("the schema has changed since this plan was made", hint="plan again")
     if not plan.steps:
-        if plan.sources != state.sources:
-            await session.execute("begin")
-            await record(session, plan)
-            await session.execute("commit")
+        await _adopt(session, plan)
         return Applied(id=None)
     migration = await begin(session, plan)
     await run(session, migration, plan, start=0, patience=patience, observe=observe)
     return Applied(id=migration, steps=len(plan.steps))
+
+
+async def _adopt(session: Session, plan: Plan) -> None:
+    """What is there already as it is wanted becomes ours; what is wanted in other words is known by them."""
+    if plan.sources != plan.before.sources:
+        await session.execute("begin")
+        await record(session, plan)
+        await session.execute("commit")
 
 
 async def _plan_down(session: Session, short_bytes: int) -> Plan:

@@ -155,6 +155,8 @@ def _step(base: Any, part: t.Json) -> Any:
     if isinstance(part.step, str):
         found = value.get(part.step, ABSENT) if isinstance(value, dict) else ABSENT
     else:
+        if not isinstance(value, list | dict):
+            value = [value]  # PostgreSQL keeps a bare value as an array of one
         inside = isinstance(value, list) and -len(value) <= part.step < len(value)
         found = value[part.step] if inside else ABSENT
     if found is ABSENT:

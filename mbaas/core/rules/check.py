@@ -27,7 +27,14 @@ _ORDERED = frozenset({*_NUMBERS, "text", "boolean", "uuid", "date", _INSTANT, _T
 _COMPARED = _ORDERED | {"jsonb"}
 _ORDERINGS = frozenset({"<", "<=", ">", ">="})
 _EQUALITIES = frozenset({"=", "<>", "is distinct from", "is not distinct from"})
-_SPELLED = {_INSTANT: "timestamptz", _TIME: "time", "double precision": "float", "jsonb": "json", "boolean": "bool"}
+_SPELLED = {
+    _INSTANT: "timestamptz",
+    _TIME: "time",
+    "double precision": "float",
+    "jsonb": "json",
+    "boolean": "bool",
+    "integer": "int",
+}
 _ARITHMETIC = {
     ("+", _INSTANT, "interval"): _INSTANT, ("+", "interval", _INSTANT): _INSTANT, ("-", _INSTANT, "interval"): _INSTANT,
     ("-", _INSTANT, _INSTANT): "interval", ("+", "interval", "interval"): "interval",
@@ -142,11 +149,11 @@ class _Checker:
 
     def _arithmetic(self, part: t.Binary) -> Typed:
         left, right = self.go(part.left), self.go(part.right)
-        if left[1] in _NUMBERS or right[1] in _NUMBERS:
+        made = _ARITHMETIC.get((part.op, left[1] or "", right[1] or ""))
+        if made is None and (left[1] in _NUMBERS or right[1] in _NUMBERS):
             first, second = self._beside(left, right[1], part.op), self._beside(right, left[1], part.op)
             if first[1] in _NUMBERS and second[1] in _NUMBERS:
                 return t.Binary(part.op, first[0], second[0]), max(first[1], second[1], key=_NUMBERS.index)
-        made = _ARITHMETIC.get((part.op, left[1] or "", right[1] or ""))
         if made is None:
             hint = "write interval '1 day'" if {left[1], right[1]} & {_INSTANT, "interval", "date"} else None
             raise RuleError(f"there is no {_name(left[1])} {part.op} {_name(right[1])}", hint=hint)

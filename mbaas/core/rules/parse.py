@@ -18,7 +18,8 @@ from mbaas.core.schema.catalog import Catalog, Collection
 from mbaas.core.schema.types import SCALARS, parse_type
 
 MAX_LENGTH = 4000
-MAX_DEPTH = 30  # brackets, case ... end, not not not
+MAX_DEPTH = 12  # brackets, case ... end, not not not
+_MAX_SQUARE = 2  # sqlglot tries each one twice over: time doubles and doubles with their depth
 _MAX_TREE = 100  # operators within operators: 1 + 1 + 1 ...
 _BINARY: Mapping[type[exp.Expression], str] = {
     exp.EQ: "=", exp.NEQ: "<>", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<=",
@@ -77,13 +78,16 @@ def _parse(text: str, collection: Collection, catalog: Catalog) -> tuple[t.Expr,
 
 def _check_tokens(text: str, tokens: list[Token]) -> None:
     """What would be lost or grow too deep on the way into a tree. Inside of a text anything goes."""
-    depth = run = 0
+    depth = run = square = 0
     for token in tokens:
         if token.comments or token.token_type == TokenType.HINT:
             raise RuleError("a rule is one expression without comments", hint="comments go into mbaas.toml, behind #")
         if token.token_type == TokenType.SEMICOLON:
             raise RuleError("a rule is exactly one expression", hint="join conditions with and, or")
         depth += (token.token_type in _OPENING) - (token.token_type in _CLOSING)
+        square += (token.token_type == TokenType.L_BRACKET) - (token.token_type == TokenType.R_BRACKET)
+        if square > _MAX_SQUARE:
+            raise RuleError(f"a rule nests at most {_MAX_SQUARE} square brackets", position=token.col)
         run = run + 1 if token.token_type in _PREFIXES else 0
         if max(depth, run) > MAX_DEPTH:
             raise RuleError(f"a rule nests at most {MAX_DEPTH} deep", position=token.col)

@@ -15,7 +15,7 @@ from tests.integration.migrate.test_functions import (
     test_functions_are_read_with_everything_a_call_needs,
     test_what_was_written_is_read_back,
 )
-from tests.integration.test_postgres_15 import cluster
+from tests.integration.test_postgres_15 import cluster, programs
 
 if SOAK:
     from tests.integration.migrate.test_apply import *

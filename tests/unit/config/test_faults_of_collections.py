@@ -28,6 +28,10 @@ FIELDS = {
         "{ type = 'enum', values = ['a', 'b'], default = 'c' }",
         ".default: is none of the values | one of a, b",
     ),
+    "an element outside of the enum": (
+        "{ type = 'enum[]', values = ['a', 'b'], default = ['a', 'c'] }",
+        ".default: is none of the values | one of a, b",
+    ),
     "values of a text": ("{ type = 'text', values = ['a'] }", '.values: belong to type enum | type = "enum"'),
     "a length of a number": (
         "{ type = 'int', max_length = 3 }",

@@ -75,7 +75,6 @@ def test_a_changed_plugin_is_read_again(tmp_path: Path) -> None:
     write(tmp_path, "split", GOOD, file="part.py")
     load(tmp_path)
     write(tmp_path, "other/../split", GOOD.replace("RecordCreated", "RecordDeleted"), file="part.py")
-    sys.dont_write_bytecode = True
     hooks, _ = load(tmp_path)
     assert not hooks.wants(RecordCreated, "posts")
 

@@ -50,9 +50,9 @@ async def ensure_cluster(directory: Path, programs: Path, account: Account | Non
         os.chown(fresh, account.uid, account.gid)
     locale = await _locale_arguments(programs, account)
     arguments = ("-D", fresh, "-U", SUPERUSER, "-E", "UTF8", "-k", "--auth-local=trust", "--auth-host=scram-sha-256")
-    await _must_run(programs / "initdb", (*arguments, *locale, *(() if durable else ("-N",))), account)
+    await _must_run(programs / "initdb", (*arguments, *locale, *(() if durable else ("-N",))), account, place=fresh)
     single = ("--single", "-D", fresh, "-c", f"fsync={'on' if durable else 'off'}", "postgres")
-    await _must_run(programs / "postgres", single, account, script=_FIRST_STATEMENTS)
+    await _must_run(programs / "postgres", single, account, place=fresh, script=_FIRST_STATEMENTS)
     fresh.rename(data)
     _sync_directory(directory)
     return data
@@ -70,7 +70,7 @@ def _entries(directory: Path) -> list[Path]:
 
 
 async def _sweep(directory: Path) -> None:
-    """Remove what killed initdbs left. Its children may still be at work there for a moment."""
+    """Remove what a killed server's initdb left. It may still be at work there."""
     for unfinished in [path for path in _entries(directory) if path.name.startswith(_UNFINISHED)]:
         await clear(unfinished)
         for _ in range(_REMOVALS):
@@ -93,9 +93,9 @@ async def _locale_arguments(programs: Path, account: Account | None) -> tuple[st
 
 
 async def _must_run(
-    program: Path, arguments: tuple[str | Path, ...], account: Account | None, *, script: str = ""
+    program: Path, arguments: tuple[str | Path, ...], account: Account | None, *, place: Path, script: str = ""
 ) -> None:
-    status, written = await run(program, arguments, account=account, script=script)
+    status, written = await run(program, arguments, account=account, script=script, place=place)
     # Single-user mode answers a bad statement with a line and exit status 0.
     if status != 0 or "ERROR:" in written or "FATAL:" in written:
         raise Unavailable(f"{program.name} failed", hint=written.strip()[-2000:] or f"exit status {status}")

@@ -62,16 +62,24 @@ def launch(
 
 
 async def run(
-    program: Path, arguments: Sequence[str | Path], *, account: Account | None, script: str = ""
+    program: Path,
+    arguments: Sequence[str | Path],
+    *,
+    account: Account | None,
+    script: str = "",
+    place: Path | None = None,
 ) -> tuple[int, str]:
-    """Run a small program to its end: exit status and what it wrote. script: its standard input. Ended if cancelled."""
+    """Run a small program to its end: exit status and what it wrote. Ended if cancelled.
+
+    script: its standard input. place: where it stands, by which ``processes_of`` finds it.
+    """
     process = subprocess.Popen(  # noqa: S603, ASYNC220 - our own program; uvloop's cannot change the user
         [program, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        cwd="/",
+        cwd=place or "/",
         env=_environment(),
         **_identity(account),
     )
@@ -101,12 +109,12 @@ async def exited(process: subprocess.Popen[bytes]) -> int:
 
 
 def processes_of(data: Path) -> list[psutil.Process]:
-    """Every PostgreSQL process of this cluster that we may see, whoever started it."""
+    """Every PostgreSQL process of this cluster that we may see, initdb included, whoever started it."""
     home = str(data.resolve())
     found = []
     for process in psutil.process_iter():
         try:
-            if process.cwd() == home and process.name().startswith("postgres"):
+            if process.cwd() == home and process.name().startswith(("postgres", "initdb")):
                 found.append(process)
         except psutil.Error:
             continue  # gone meanwhile, a zombie, or somebody else's
@@ -121,16 +129,15 @@ async def clear(data: Path) -> None:
     """
     pid_file = read_pid_file(data)
     postmaster = None if pid_file is None else pid_file.pid
-    for number, patience_s in ((signal.SIGINT, 2.5), (signal.SIGQUIT, 0.5), (signal.SIGKILL, 1.0)):
-        left = processes_of(data)
-        if not left:
-            break
-        if number is signal.SIGINT and not any(process.pid == postmaster for process in left):
-            # Its children notice by themselves that it is gone; one in the middle of a long computation does not.
-            patience_s = 0.3
-        else:
-            _signal(left if number is not signal.SIGINT else [p for p in left if p.pid == postmaster], number)
-        await _gone(data, patience_s)
+    if left := processes_of(data):
+        # To the postmaster alone. When it is gone its children notice that by themselves, unless they are computing.
+        head = [process for process in left if process.pid == postmaster]
+        _signal(head, signal.SIGINT)
+        await _gone(data, 2.5 if head else 0.3)
+    for number, patience_s in ((signal.SIGQUIT, 0.5), (signal.SIGKILL, 1.0)):
+        if left := processes_of(data):
+            _signal(left, number)
+            await _gone(data, patience_s)
     if processes_of(data):
         raise Unavailable(f"an earlier PostgreSQL still runs on {data} and cannot be ended", hint="end it by hand")
     # Nobody stands in the data directory, so the number in the file is another process's by now.

@@ -1,0 +1,102 @@
+"""The command line as an operator uses it, on a project of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.contract.conftest import start_server, stop_server
+from tests.throwaway import throw_away_directory
+
+
+def run(root: Path, *words: str, code: int = 0) -> Any:
+    """A command with ``--json``: what it printed. code: the exit status it must have."""
+    command = [sys.executable, "-m", "mbaas_cli.main", *words, "--json"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, (done.stdout, done.stderr)
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def project() -> Iterator[Path]:
+    with throw_away_directory("mbaas-cli-") as name:
+        run(Path(name), "init")
+        yield Path(name)
+
+
+def test_init_writes_a_project_once(project: Path) -> None:
+    assert (project / ".gitignore").read_text() == ".mbaas/\n"
+    assert run(project, "init", code=2)["error"] == "config_invalid"
+    assert run(project, "doctor")["findings"]
+
+
+def test_a_fault_in_the_configuration_is_2_and_nothing_is_started(project: Path) -> None:
+    with (project / "mbaas.toml").open("a") as file:
+        file.write('\n[collections.notes2.fields]\ntext = { type = "txt" }\n')
+    told = run(project, "serve", code=2)
+    assert "mbaas.toml:" in told["message"]
+    assert "collections.notes2.fields.text" in told["message"]
+    assert not (project / ".mbaas").exists()
+
+
+def test_migrations_from_plan_to_down(project: Path) -> None:
+    steps = run(project, "migrate", "plan")["steps"]
+    assert "create table notes" in steps[0]["title"]
+    assert run(project, "migrate", "apply")["steps"] == len(steps)
+    assert run(project, "migrate", "plan")["steps"] == []
+    text = (project / "mbaas.toml").read_text()
+    (project / "mbaas.toml").write_text(text.replace('done  = { type = "bool", default = false }\n', ""))
+    told = run(project, "migrate", "apply", code=3)
+    assert told["error"] == "migration_destructive"
+    assert run(project, "migrate", "apply", "--allow-destructive")["steps"] >= 1
+    assert [row["state"] for row in run(project, "migrate", "status")["migrations"]] == ["applied", "applied"]
+    assert len(run(project, "migrate", "down")["migrations"]) == 1
+    (project / "mbaas.toml").write_text(text)
+    assert run(project, "migrate", "plan")["steps"] == []
+
+
+def test_keys_users_and_migrations_of_a_running_server(project: Path) -> None:
+    server = start_server(project)
+    user = run(
+        project, "users", "create", "ada@example.com", "--password", "correct horse battery", "--url", server.url
+    )
+    assert user["email"] == "ada@example.com"
+    again = run(
+        project,
+        "users",
+        "create",
+        "ada@example.com",
+        "--password",
+        "correct horse battery",
+        "--url",
+        server.url,
+        code=1,
+    )
+    assert again["error"] == "refused"
+    assert run(project, "migrate", "plan")["steps"] == []
+    rotated = run(project, "keys", "rotate")
+    assert rotated["anon_key"] != server.anon_key
+    with httpx.Client(base_url=server.url) as client:
+        for _ in range(400):
+            answer = client.get("/rest/v1/notes", headers={"apikey": rotated["anon_key"]})
+            if answer.status_code == 200:
+                break
+        assert answer.status_code == 200
+        assert client.get("/rest/v1/notes", headers={"apikey": server.anon_key}).status_code == 401
+    assert stop_server(server) == 0
+
+
+def test_a_second_server_on_one_data_directory_is_refused(project: Path) -> None:
+    server = start_server(project)
+    told = run(project, "serve", "--port", "0", code=2)
+    assert "another" in told["message"]
+    with httpx.Client(base_url=server.url) as client:
+        assert client.get("/health/ready").status_code == 200
+    assert stop_server(server) == 0
