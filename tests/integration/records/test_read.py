@@ -290,6 +290,13 @@ async def test_head_has_the_same_status_and_headers_and_no_body(reading: Api) ->
     assert head.headers["content-type"] == got.headers["content-type"]
 
 
+async def test_head_fails_where_get_does(reading: Api) -> None:
+    for path in ("/posts?select=title::int", "/posts?nope=eq.1", "/nope", "/posts?select=title::int&limit=0"):
+        got, head = await reading("GET", path), await reading("HEAD", path)
+        assert (head.status_code, head.content) == (got.status_code, b"")
+        assert head.headers.get("proxy-status") == got.headers.get("proxy-status")
+
+
 async def test_one_object_is_given_when_there_is_exactly_one(reading: Api) -> None:
     accept = "application/vnd.pgrst.object+json"
     response = await reading("GET", f"/posts?select=title&id=eq.{P1}", accept=accept)
