@@ -23,16 +23,16 @@ IS_VALUES = frozenset({"null", "not_null", "true", "false", "unknown"})
 OPERATORS = PLAIN | TEXT_SEARCH | {"in", "is"}
 
 _SPACE = " \t\r\n"
-_OPERATOR = re.compile(r"([a-z]++)(?:\(([\w $]++)\))?+\.")
+_OPERATOR = re.compile(r"([a-z]++)(?:\(([\w $]++)\))?\.")
 _WORD = re.compile(r"[A-Za-z_]++", re.ASCII)
-_GROUP = re.compile(r"(not\.)?+(and|or)[ \t\r\n]*+\(")
-_QUOTED_ELEMENT = re.compile(r'"((?:[^"\\]++|\\.)*+)"(?=[,)]|\Z)', re.DOTALL)
-_QUOTED_VALUE = re.compile(r'"((?:[^"\\]++|\\.)*+)"(?=[ \t\r\n]*+(?:[,)]|\Z))', re.DOTALL)
+_GROUP = re.compile(r"(not\.)?(and|or)[ \t\r\n]*+\(")
+_QUOTED_ELEMENT = re.compile(r'"((?:[^"\\]++|\\.)*)"(?=[,)]|\Z)', re.DOTALL)
+_QUOTED_VALUE = re.compile(r'"((?:[^"\\]++|\\.)*)"(?=[ \t\r\n]*+(?:[,)]|\Z))', re.DOTALL)
 _BARE = re.compile(r"[^,)]*+")
 _BRACES = re.compile(r"\{[^{}]*+\}")
 _ARRAY_SPACE = " \t\n\r\v\f"  # PostgreSQL's: no other white space is layout
 _ARRAY_ELEMENT = re.compile(
-    r'[ \t\n\r\v\f]*+(?:"((?:[^"\\]++|\\.)*+)"|((?:[^{}",\\]++|\\.)++))[ \t\n\r\v\f]*+([,}])', re.DOTALL
+    r'[ \t\n\r\v\f]*+(?:"((?:[^"\\]++|\\.)*)"|((?:[^{}",\\]++|\\.)+))[ \t\n\r\v\f]*+([,}])', re.DOTALL
 )
 
 _NOT_OR_OPERATOR = '"not" or operator (eq, gt, ...)'

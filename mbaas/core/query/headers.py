@@ -29,7 +29,7 @@ _APPLIED = ("resolution", "missing", "return", "count", "tx", "handling")  # in 
 
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 # A quote that is never closed runs to the end: to look for its end and then give up would cost the rest each time.
-_OUTSIDE_QUOTES = re.compile(r'(?:[^,"]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z))++', re.DOTALL)
+_OUTSIDE_QUOTES = re.compile(r'(?:[^,"]++|"(?:[^"\\]++|\\.)*(?:"|\\?\Z))+', re.DOTALL)
 _QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)", re.ASCII)
 
 _KINDS: dict[str, Kind] = {

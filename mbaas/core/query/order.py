@@ -10,7 +10,7 @@ from mbaas.core.query.limits import Limits
 from mbaas.core.query.scanner import Scanner
 from mbaas.core.query.types import OrderTerm, Path
 
-_PLAIN = re.compile(r"[a-z_][a-z0-9_]*+(?:\.(?:asc|desc))?+", re.ASCII)
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*+(?:\.(?:asc|desc))?", re.ASCII)
 _WORD = re.compile(r"[a-z]++")
 _NULLS: dict[str, Literal["first", "last"]] = {"nullsfirst": "first", "nullslast": "last"}
 _AFTER_TERM = '"," or end of input'

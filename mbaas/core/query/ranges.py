@@ -10,7 +10,7 @@ import msgspec
 from mbaas.core.query.errors import RangeInvalid
 from mbaas.core.query.types import ReadParts, Window
 
-_RANGE = re.compile(r"(?:items=)?+([0-9]{1,18})-([0-9]{0,18})", re.ASCII)
+_RANGE = re.compile(r"(?:items=)?([0-9]{1,18})-([0-9]{0,18})", re.ASCII)
 _OTHER_UNIT = re.compile(r"[A-Za-z][\w-]*+=", re.ASCII)
 
 

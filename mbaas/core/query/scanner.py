@@ -12,10 +12,10 @@ from mbaas.core.query.limits import Limits
 from mbaas.core.query.types import Path
 
 _SPACE = re.compile(r"[ \t\r\n]*+")
-_NAME = re.compile(r"[\w $]++(?:-(?!>)[\w $]++)*+")
-_QUOTED = re.compile(r'"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
+_NAME = re.compile(r"[\w $]++(?:-(?!>)[\w $]++)*")
+_QUOTED = re.compile(r'"((?:[^"\\]++|\\.)*)"', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_KEY = re.compile(r"(?:[^\-:.,>()]++|-(?!>)|:(?!:))++")
+_KEY = re.compile(r"(?:[^\-:.,>()]++|-(?!>)|:(?!:))+")
 _INDEX = re.compile(r"-?[0-9]++", re.ASCII)
 
 _LARGEST_INDEX = 2**31 - 1  # PostgreSQL takes an integer there

@@ -17,7 +17,7 @@ from mbaas.core.query.types import ColumnItem, CountItem, EmbedItem, Path, Selec
 Aggregate = Literal["sum", "avg", "min", "max", "count"]
 
 _AGGREGATES: dict[str, Aggregate] = {name: name for name in get_args(Aggregate)}
-_PLAIN = re.compile(r"[a-z_][a-z0-9_]*+(?:,[a-z_][a-z0-9_]*+)*+", re.ASCII)
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*+(?:,[a-z_][a-z0-9_]*+)*", re.ASCII)
 _CAST = re.compile(r"[\w $]++")
 _CALL = re.compile(r"\.([a-z]++)\(\)")
 _STAR = Star()
