@@ -16,8 +16,12 @@ from litestar.types import Receive as LitestarReceive
 from litestar.types import Scope as LitestarScope
 from litestar.types import Send as LitestarSend
 
-from mbaas.adapters.clock import Clock
 from mbaas.adapters.mail.deliver import choose_mailer
+from mbaas.adapters.messages.compose import Composer
+from mbaas.adapters.messages.outgoing import Messages
+from mbaas.adapters.messages.stored import StoredTemplates
+from mbaas.adapters.outbox.engine import Outbox
+from mbaas.adapters.outbox.rows import Rows
 from mbaas.adapters.plugins import load_plugins
 from mbaas.adapters.postgres import migrate as migrations
 from mbaas.adapters.postgres.as_caller import transactions_as_caller
@@ -28,7 +32,9 @@ from mbaas.adapters.postgres.migration_run import Applied
 from mbaas.adapters.postgres.scripts import read_scripts
 from mbaas.adapters.postgres.supervise import supervised
 from mbaas.adapters.postgres.system_schema import apply_system_schema
+from mbaas.adapters.sealing import Sealer
 from mbaas.adapters.secrets import SecretsFile
+from mbaas.adapters.sms.choose import choose_sms
 from mbaas.config.settings import Config
 from mbaas.core.errors import ConfigError, DestructiveChange, MbaasError
 from mbaas.core.identity import Identity, Role
@@ -106,16 +112,22 @@ async def _serve(config: Config, on_ready: Callable[[Ready], None], *, safe_mode
         database = await stack.enter_async_context(open_database(config, observe=observe, unsafe_dev=unsafe_dev))
         rules = await migrated(database, config, observe=observe)
         health = Health(database.ping)
+        outbox = Outbox(outbox_rows(database, secrets), config.outbox, observe=observe)
+        messages = open_messages(config, database, outbox, observe=observe)
+        stack.push_async_callback(messages.close)
         auth = auth_app(
             config=config,
             secrets=secrets,
             database=database,
-            mailer=choose_mailer(config.mail, config.data, clock=Clock()),
+            outbox=outbox,
+            messages=messages,
             hooks=hooks,
             observe=observe,
         )
-        stack.push_async_callback(auth.close)
+        stack.callback(auth.close)
         stack.push_async_callback(hooks.settle)
+        outbox.start()
+        stack.push_async_callback(outbox.close)
         app = edge(
             routes(config, rules, database, hooks, auth, observe),
             config=config,
@@ -232,6 +244,35 @@ def edge(
             Surface(prefix="/auth/v1", dialect=auth_dialect, max_body=AUTH_MAX_BODY),
             Surface(prefix=PLUGINS),
         ),
+    )
+
+
+def outbox_rows(database: Database, secrets: SecretsFile) -> Rows:
+    """What waits to leave, its payloads sealed with the project's key."""
+    return Rows(database, Sealer(lambda: secrets.current, "outbox"))
+
+
+def open_messages(config: Config, database: Database, outbox: Outbox, *, observe: Observe = ignore) -> Messages:
+    """Mails and SMS, as configured. Raises ConfigError for a template beside ``mbaas.toml`` that cannot be used."""
+    composer = composer_of(config, observe=observe)
+    composer.check_directory()
+    return Messages(
+        outbox,
+        composer=composer,
+        stored=StoredTemplates(database),
+        mailer=choose_mailer(config.mail, config.data),
+        sms=choose_sms(config.sms, config.data),
+    )
+
+
+def composer_of(config: Config, *, observe: Observe = ignore) -> Composer:
+    """The texts of messages, those beside ``mbaas.toml`` before ours."""
+    return Composer(
+        app=config.app.name,
+        site_url=config.app.site_url,
+        directory=config.root / config.auth.messages.directory,
+        default_locale=config.auth.messages.default_locale,
+        observe=observe,
     )
 
 

@@ -17,8 +17,10 @@ from mbaas.config.settings import (
     LimitSettings,
     LogSettings,
     MailSettings,
+    OutboxSettings,
     PluginSettings,
     ServerSettings,
+    SmsSettings,
 )
 from mbaas.config.shape import Shape, nearest
 from mbaas.config.source import Source, read_source, resolve_environment
@@ -32,6 +34,8 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "limits": LimitSettings,
     "database": DatabaseSettings,
     "mail": MailSettings,
+    "sms": SmsSettings,
+    "outbox": OutboxSettings,
     "auth": AuthSettings,
     "log": LogSettings,
     "plugins": PluginSettings,

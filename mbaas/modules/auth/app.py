@@ -17,7 +17,8 @@ from litestar.exceptions import (
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from mbaas.adapters.clock import Chance, Clock
-from mbaas.adapters.mail.deliver import Mailer
+from mbaas.adapters.messages.outgoing import Messages
+from mbaas.adapters.outbox.engine import Outbox
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.secrets import SecretsFile
 from mbaas.config.settings import Config
@@ -45,9 +46,9 @@ class AuthApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.litestar(cast(Any, scope), cast(Any, receive), cast(Any, send))
 
-    async def close(self, *, timeout_s: float = 10.0) -> None:
-        """Send the mails that are under way, then stop. Call it before the database is closed."""
-        await self.services.close(timeout_s=timeout_s)
+    def close(self) -> None:
+        """Let go of the threads that hash."""
+        self.services.passwords.close()
 
 
 def auth_app(
@@ -55,7 +56,8 @@ def auth_app(
     config: Config,
     secrets: SecretsFile,
     database: Database,
-    mailer: Mailer,
+    outbox: Outbox,
+    messages: Messages,
     hooks: Hooks,
     observe: Observe = ignore,
     clock: Clock | None = None,
@@ -63,13 +65,16 @@ def auth_app(
 ) -> AuthApp:
     """Auth for one project. It expects paths without the prefix, and the edge's ``scope["state"]``.
 
+    outbox: not started yet: auth adds a channel of its own.
+
     Raises LookupError when a route does not say who may call it.
     """
     services = build_services(
         config=config,
         secrets=lambda: secrets.current,
         database=database,
-        mailer=mailer,
+        outbox=outbox,
+        messages=messages,
         hooks=hooks,
         observe=observe,
         clock=clock or Clock(),
