@@ -337,17 +337,31 @@ class Migrator:
 
 @contextlib.asynccontextmanager
 async def open_migrator(config: Config) -> AsyncIterator[Migrator]:
-    """For the command line: on the database of a running server, or on our own PostgreSQL started for the while."""
+    """For the command line."""
+    async with _reached_database(config) as database:
+        yield Migrator(database, config)
+
+
+@contextlib.asynccontextmanager
+async def open_outbox_rows(config: Config) -> AsyncIterator[Rows]:
+    """For the command line."""
+    async with _reached_database(config) as database:
+        yield outbox_rows(database, SecretsFile(config.data / "secrets.toml"))
+
+
+@contextlib.asynccontextmanager
+async def _reached_database(config: Config) -> AsyncIterator[Database]:
+    """The database of a running server, or our own PostgreSQL started for the while."""
     url = config.database.url or running_url(config.data / "postgres")
     if url is None:
         async with open_database(config) as database:
-            yield Migrator(database, config)
+            yield database
         return
     database = Database.from_settings(url, config.database)
     await database.open()
     try:
         await apply_system_schema(database)
-        yield Migrator(database, config)
+        yield database
     finally:
         await database.close()
 

@@ -30,10 +30,12 @@ from mbaas.http.respond import Receive, Scope, Send
 from mbaas.modules.auth.access import Access, require_access
 from mbaas.modules.auth.admin_routes import ADMIN_ROUTES
 from mbaas.modules.auth.errors import auth_dialect
+from mbaas.modules.auth.message_routes import MESSAGE_ROUTES
 from mbaas.modules.auth.routes import ROUTES
 from mbaas.modules.auth.services import Services, build_services
 
 MAX_BODY = 1_000_000  # bytes
+_ALL = (*ROUTES, *ADMIN_ROUTES, *MESSAGE_ROUTES)
 
 
 class AuthApp:
@@ -81,7 +83,7 @@ def auth_app(
         chance=chance or Chance(),
     )
     app = Litestar(
-        route_handlers=[*ROUTES, *ADMIN_ROUTES],
+        route_handlers=[*_ALL],
         dependencies={"services": Provide(lambda: services, sync_to_thread=False)},
         guards=[require_access],
         exception_handlers={Exception: _answer_error},
@@ -89,7 +91,7 @@ def auth_app(
         openapi_config=None,
         logging_config=None,
     )
-    for handler in (*ROUTES, *ADMIN_ROUTES):
+    for handler in _ALL:
         Access(handler.opt["access"])
     return AuthApp(app, services)
 

@@ -165,6 +165,8 @@ async def verify(
     asked = asked_by(request, services, redirect_to)
     if data.token_hash and not data.email and not data.token:
         return await services.verify.by_link(data.type or "", data.token_hash, asked=asked)
+    if data.type in BY_PHONE and not services.messages.phone_channels:
+        raise PhoneDisabled
     address = data.phone if data.type in BY_PHONE else data.email
     if data.token and address and not data.token_hash:
         return await services.verify.by_code(data.type or "", address, data.token, asked=asked)
@@ -233,6 +235,8 @@ def contact_of(services: Services, email: str | None, phone: str | None, channel
 
     Raises ValidationFailed, PhoneDisabled when phones, or this one's country, are not written to.
     """
+    if email and phone:
+        raise ValidationFailed("Only an email address or phone number should be provided")
     if email is not None and not phone:
         return Contact(parse_email(email))
     via = cast(Channel, channel or "sms")

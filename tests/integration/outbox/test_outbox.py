@@ -245,7 +245,9 @@ async def test_a_dump_has_nothing_in_clear_and_a_rotated_key_still_opens_it(offi
     assert receiver.got == {item_id: 1, later: 1}
     # Moved to another row it does not open.
     one, other = await office.put(payload="one"), await office.put(payload="other")
-    swap = "update mbaas.outbox set payload = (select payload from mbaas.outbox where id = $1::uuid) where id = $2::uuid"
+    swap = (
+        "update mbaas.outbox set payload = (select payload from mbaas.outbox where id = $1::uuid) where id = $2::uuid"
+    )
     await office.database.fetch_row(Statement(swap, (one, other)))
     taken = await office.rows.take("mail", limit=5, per_destination=5, lease_s=9, in_hand=())
     assert {row.id: row.item is not None for row in taken} == {one: True, other: False}
