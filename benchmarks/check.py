@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from benchmarks.call import Call
 from benchmarks.server import Server
 from benchmarks.workloads import Workload
 from benchmarks.wrk import Load
 
+Check = Callable[[Workload, Sequence[Server], Sequence[Sequence[Call]]], None]
 CHECKED = 10  # of each workload's calls
 
 
-def check_answers(workload: Workload, sides: Sequence[Server], calls: Sequence[Sequence[Call]]) -> None:
-    """Ask every side for the same and compare. New records have ids of their own, so their number is compared.
+def check_alike(workload: Workload, sides: Sequence[Server], calls: Sequence[Sequence[Call]]) -> None:
+    """Every side was asked for the same and gives the same. New records have ids of their own: their number is compared.
 
     Raises RuntimeError when an answer is an error, empty, or not the other side's.
     """
-    for asked in list(zip(*calls, strict=True))[: 1 if workload.grows > 1 else CHECKED]:
-        found = {}
-        for side, call in zip(sides, asked, strict=True):
-            ids = side.ids(side.answer(call))
-            found[side.name] = len(ids) if workload.grows else ids
-        different = {json.dumps(value) for value in found.values()}
-        if len(different) > 1 or not all(found.values()):
-            raise RuntimeError(f"{workload.name}: the sides do not answer alike: {found}")
+    answers = [_answers(workload, side, asked) for side, asked in zip(sides, calls, strict=True)]
+    for found in zip(*answers, strict=True):
+        different = {json.dumps(len(ids) if workload.grows else ids) for ids in found}
+        if len(different) > 1:
+            names = [side.name for side in sides]
+            raise RuntimeError(
+                f"{workload.name}: the sides do not answer alike: {dict(zip(names, found, strict=True))}"
+            )
+
+
+def check_answered(workload: Workload, sides: Sequence[Server], calls: Sequence[Sequence[Call]]) -> None:
+    """Every side gives as many records, which ones depends on its size. Raises RuntimeError otherwise."""
+    answers = [_answers(workload, side, asked) for side, asked in zip(sides, calls, strict=True)]
+    if len({json.dumps([len(ids) for ids in found]) for found in answers}) > 1:
+        raise RuntimeError(f"{workload.name}: the sides do not answer with as many records: {answers}")
+
+
+def _answers(workload: Workload, side: Server, calls: Sequence[Call]) -> list[list[str]]:
+    found = [side.ids(side.answer(call)) for call in calls[: 1 if workload.grows > 1 else CHECKED]]
+    if not all(found):
+        raise RuntimeError(f"{workload.name} on {side.name}: an answer without a record")
+    return found
 
 
 def check_growth(workload: Workload, side: Server, load: Load, grown: int) -> None:

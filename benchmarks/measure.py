@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks import wrk
-from benchmarks.check import check_answers, check_growth
+from benchmarks.check import Check, check_growth
 from benchmarks.server import Server
 from benchmarks.workloads import Workload
 
@@ -39,13 +39,16 @@ def run_rounds(
     rounds: int,
     seconds: float,
     folder: Path,
+    check: Check,
+    beside: Callable[[Workload, int], None],
     told: Callable[[str], None],
 ) -> list[Figures]:
-    """All figures. Raises RuntimeError when a side answers wrongly: errors are no work."""
+    """All figures. check: looks at answers before anything is measured. beside: what else to measure of a workload in
+    this round. Raises RuntimeError when a side answers wrongly: errors are no work."""
     workloads = tuple(workloads)
     for workload in workloads:
         calls = [workload.calls(side, seed=1) for side in sides]
-        check_answers(workload, sides, calls)
+        check(workload, sides, calls)
         for side, asked in zip(sides, calls, strict=True):
             wrk.write_requests(_requests(folder, workload, side), (call.raw(side.port) for call in asked))
     found: list[Figures] = []
@@ -58,6 +61,7 @@ def run_rounds(
                     wrk.run(side.port, requests, connections=workload.connections, seconds=min(seconds, WARM_UP_S))
                 found.append(_measured(workload, side, number, seconds, requests))
                 told(_line(found[-1]))
+            beside(workload, number)
     return found
 
 

@@ -19,17 +19,15 @@ LISTED = "order=created_at.desc&limit=30&published=is.true"
 
 
 class Ours(Server):
-    name = "mbaas"
-
-    def __init__(self, folder: Path, data: Data) -> None:
-        super().__init__(folder, data)
+    def __init__(self, name: str, folder: Path, data: Data) -> None:
+        super().__init__(name, folder, data)
         self.key = ""
-        shutil.copy(HERE / "schema" / "mbaas.toml", folder)
 
     def command(self) -> list[str]:
         return [program("mbaas"), "serve", "--port", str(self.port)]
 
     def load(self) -> None:
+        shutil.copy(HERE / "schema" / "mbaas.toml", self.folder)
         self.start(READY)
         self.key = SecretsFile(self.folder / ".mbaas" / "secrets.toml").current.anon_key
         account = {"email": "first@example.com", "password": PASSWORD}

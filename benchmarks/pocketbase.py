@@ -34,8 +34,6 @@ select id, author, title, body, tags, published, created_at, updated_at from pos
 
 
 class PocketBase(Server):
-    name = "PocketBase"
-
     def command(self) -> list[str]:
         return [
             program("pocketbase"),

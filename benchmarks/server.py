@@ -22,9 +22,9 @@ STOP_S = 60.0
 class Server(ABC):
     """One side of the comparison. Below ``start`` and ``load`` stand the calls that the workloads send to it."""
 
-    name: str
-
-    def __init__(self, folder: Path, data: Data) -> None:
+    def __init__(self, name: str, folder: Path, data: Data) -> None:
+        """folder: an empty one, which PostgreSQL's own account may pass through."""
+        self.name = name
         self.folder = folder
         self.data = data
         self.port = _free_port()

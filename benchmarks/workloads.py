@@ -87,7 +87,7 @@ WORKLOADS = {
             ask=lambda server, it: server.batch(it),
             pool=8,
             connections=4,
-            stretch=4,
+            stretch=2,
             grows=BATCH,
         ),
         Workload(
