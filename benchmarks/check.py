@@ -15,7 +15,7 @@ CHECKED = 10  # of each workload's calls
 
 
 def check_alike(workload: Workload, sides: Sequence[Server], calls: Sequence[Sequence[Call]]) -> None:
-    """Every side was asked for the same and gives the same. New records have ids of their own: their number is compared.
+    """Every side was asked for the same and gives the same; of new records, whose ids are new, as many.
 
     Raises RuntimeError when an answer is an error, empty, or not the other side's.
     """
@@ -23,10 +23,8 @@ def check_alike(workload: Workload, sides: Sequence[Server], calls: Sequence[Seq
     for found in zip(*answers, strict=True):
         different = {json.dumps(len(ids) if workload.grows else ids) for ids in found}
         if len(different) > 1:
-            names = [side.name for side in sides]
-            raise RuntimeError(
-                f"{workload.name}: the sides do not answer alike: {dict(zip(names, found, strict=True))}"
-            )
+            said = dict(zip((side.name for side in sides), found, strict=True))
+            raise RuntimeError(f"{workload.name}: the sides do not answer alike: {said}")
 
 
 def check_answered(workload: Workload, sides: Sequence[Server], calls: Sequence[Sequence[Call]]) -> None:

@@ -20,7 +20,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Machine and versions. load: runnable processes over the last minute, at the begin; the run's own not yet in it."""
+    """Machine and versions. load: runnable processes over the minute before the run."""
 
     processor: str
     cores: int
