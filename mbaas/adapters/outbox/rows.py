@@ -11,7 +11,8 @@ import msgspec
 
 from mbaas.adapters.clock import Chance
 from mbaas.adapters.outbox.item import Entry, Item, Parcel, State
-from mbaas.adapters.postgres.database import Database, Row, Transaction
+from mbaas.adapters.postgres.coalesce import Row
+from mbaas.adapters.postgres.database import Database, Transaction
 from mbaas.adapters.sealing import NotOpened, Sealer
 from mbaas.core.errors import Conflict, NotFound
 from mbaas.core.sql.fragment import Statement
