@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 from urllib.parse import urlencode
 
 from mbaas.adapters.messages.locale import of_user
-from mbaas.adapters.messages.outgoing import Message, Messages, masked
+from mbaas.adapters.messages.outgoing import Message, Messages
 from mbaas.adapters.postgres.database import Transaction
 from mbaas.adapters.sms.provider import Channel
 from mbaas.config.settings import AuthSettings
@@ -137,11 +137,6 @@ class Mails:
             return {}
         name: Any = user.user_metadata.get("name") or user.user_metadata.get("full_name")
         return {"name": name} if isinstance(name, str) else {}
-
-
-def shown_phone(phone: str) -> str:
-    """A number as a notice shows it."""
-    return masked(phone)
 
 
 def _locales(user: User, asked: Asked) -> tuple[str, ...]:

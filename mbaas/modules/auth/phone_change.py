@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from mbaas.adapters.clock import Chance, Clock
+from mbaas.adapters.messages.outgoing import masked
 from mbaas.adapters.postgres.database import Transaction
 from mbaas.adapters.sms.provider import Channel
 from mbaas.modules.auth.accounts import Locked, adopt_phone, find_by_phone, update_user
 from mbaas.modules.auth.asked import Asked
 from mbaas.modules.auth.errors import OtpExpired, PhoneExists
-from mbaas.modules.auth.mails import Mails, shown_phone
+from mbaas.modules.auth.mails import Mails
 from mbaas.modules.auth.objects import User
 from mbaas.modules.auth.one_time import OneTime, Redeemed, end_one_time
 from mbaas.modules.auth.tables import Users
@@ -36,7 +37,7 @@ class PhoneChange:
         await adopt_phone(transaction, user, phone, now=self._clock.now(), chance=self._chance)
         # Codes to the former number shall open nothing any more.
         await end_one_time(transaction, user.id, ("phone_confirmation", "sms", "phone_change"))
-        await self._mails.notice(transaction, "phone_changed", user, asked, new_phone=shown_phone(phone))
+        await self._mails.notice(transaction, "phone_changed", user, asked, new_phone=masked(phone))
 
     async def confirm(self, transaction: Transaction, locked: Locked, redeemed: Redeemed, asked: Asked) -> None:
         """The number has proven itself. Raises OtpExpired when it is not the one wanted now, PhoneExists."""

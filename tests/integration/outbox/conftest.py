@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -65,6 +65,3 @@ async def office(database_url: str, tmp_path: Path) -> AsyncIterator[Office]:
     await apply_system_schema(database)
     yield Office(database, SecretsFile(tmp_path / "secrets.toml"))
     await database.close()
-
-
-Wait = Callable[[], bool]
