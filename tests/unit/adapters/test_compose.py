@@ -108,7 +108,7 @@ def test_a_text_has_what_its_medium_has_and_a_place(tmp_path: Path) -> None:
     "name", ["Ada\r\nBcc: eve@evil.example", "win at evil.example", "https://evil.example", "<b>A</b>"]
 )
 def test_what_people_call_themselves_changes_neither_headers_nor_links(name: str) -> None:
-    hostile = {"name": name, "new_email": '"<script>"@example.com'}
+    hostile = {"name": name, "new_email": "<script>\r\nBcc: x@example.com"}
     texts = Texts(
         subject="Hello {{ name }}{{ new_email }}",
         text="Hello {{ name }} {{ link }}",
