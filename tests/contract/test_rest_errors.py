@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
-
-import pytest
 
 from tests.contract.conftest import Js
 from tests.contract.rest import Case, Python, Scene, by_js, js_cases, py_cases
 
 # What a function raises, and the status it becomes.
 STATES = {
-    "08006": 503,
     "09000": 500,
     "0L000": 403,
     "0P000": 403,
@@ -23,7 +22,6 @@ STATES = {
     "23505": 409,
     "23514": 400,
     "25000": 500,
-    "25006": 405,
     "28000": 403,
     "2D000": 500,
     "38000": 500,
@@ -35,12 +33,10 @@ STATES = {
     "42883": 404,
     "42P01": 404,
     "42P17": 500,
-    "53000": 503,
     "53400": 500,
     "54000": 500,
     "55000": 500,
     "57014": 500,
-    "57P01": 503,
     "58000": 500,
     "F0000": 500,
     "HV000": 500,
@@ -82,8 +78,16 @@ def token(line: str, bearer: str, code: str, message: str | None, description: s
     )
 
 
+def unavailable(state: str) -> Case:
+    """The database cannot just now, whatever was asked: one code for all of it, and when to come again."""
+    return replace(
+        raised(state, 503), error={"code": "PGRST000", "message": "the database does not answer"}, headers={"retry-after": "1"}
+    )  # fmt: skip
+
+
 RAISED = [
     *(raised(state, status) for state, status in STATES.items()),
+    *(unavailable(state) for state in ("08006", "53000", "57P01")),
     raised("P0001", 400, "raise exception", message="it failed", details="why", hint="what to do"),
     raised("PT402", 402, "raise with a status", message="it failed", details="why", hint="what to do"),
     raised("21000", 400, "a statement that needs a WHERE", "DELETE requires a WHERE clause"),
@@ -99,30 +103,50 @@ TOLD = [
     Case("an unknown schema", "schema('auth').from('users').select()", lambda c, s: c.schema("auth").table("users").select("*"), status=406,
          error={"code": "PGRST106", "message": "Invalid schema: auth", "hint": "Only the following schemas are exposed: public"}),
     Case("an unknown schema in a write", "schema('auth').from('users').insert({id: 1})", lambda c, s: c.schema("auth").table("users").insert({"id": 1}), status=406, error={"code": "PGRST106"}),
-    Case("an unknown schema in a call", "schema('auth').rpc('uid')", lambda c, s: c.schema("auth").rpc("uid"), status=406, error={"code": "PGRST106"}),
+    Case("an unknown schema in a call", "schema('auth').rpc('uid')", lambda c, s: c.schema("auth").rpc("uid", {}), status=406, error={"code": "PGRST106"}),
     Case("a type that nobody makes", "from('posts').select().setHeader('Accept', 'application/xml')", None, status=406,
          error={"code": "PGRST107", "message": "None of these media types are available: application/xml"}),
     Case("a preference under handling=strict", "from('posts').select().setHeader('Prefer', 'handling=strict, nonsense')", None, status=400, error={"code": "PGRST122"}),
 ]  # fmt: skip
 
-HEADS = [
-    Case("HEAD of an unknown table", "from('nope').select('*', {head: true})", lambda c, s: c.table("nope").select("*", head=True), status=404, headers={"proxy-status": "PostgREST; error=PGRST205"},
-         error={}),
-    Case("HEAD of an unknown column", "from('posts').select('nope', {head: true})", lambda c, s: c.table("posts").select("nope", head=True), status=400, headers={"proxy-status": "PostgREST; error=42703"},
-         error={}),
+TOKENS = [
+    token("an expired token", "expired", "PGRST303", "JWT expired", "JWT expired"),
+    token("a forged token", "forged", "PGRST301", None, "the token's signature does not hold"),
+    token("a token that is none", "garbage", "PGRST301", None, "the token's header cannot be read"),
+    token("a token of no role", "roleless", "PGRST301", None, "the token has no role of ours"),
 ]  # fmt: skip
 
-CASES = [*RAISED, *TOLD, *HEADS]
+CASES = [*RAISED, *TOLD, *TOKENS]
 
 
 @js_cases(CASES)
 async def test_js(js: Js, scene: Scene, case: Case) -> None:
     outcome = await by_js(js, case, scene)
     case.check(outcome, scene)
-    if not case.line.startswith("HEAD"):
-        assert set(outcome.error or ()) >= {"code", "message", "details", "hint"}
+    assert set(outcome.error or ()) >= {"code", "message", "details", "hint"}
 
 
 @py_cases(CASES)
 def test_py(py: Python, scene: Scene, case: Case) -> None:
     case.check(py.ask(case, scene), scene)
+    assert set(json.loads(py.seen[-1].body)) == {"code", "message", "details", "hint"}
+
+
+HEADS = [
+    Case("unknown table", "from('nope').select('*', {head: true})", lambda c, s: c.table("nope").select("*", head=True), status=404),
+    Case("unknown column", "from('posts').select('nope', {head: true})", lambda c, s: c.table("posts").select("nope", head=True), status=400),
+]  # fmt: skip
+CODES = {"unknown table": "PGRST205", "unknown column": "42703"}
+
+
+@js_cases(HEADS)
+async def test_js_head_names_the_error_in_a_header(js: Js, scene: Scene, case: Case) -> None:
+    seen = (await by_js(js, case, scene)).seen[-1]
+    assert (seen.status, seen.headers["proxy-status"]) == (case.status, f"PostgREST; error={CODES[case.line]}")
+
+
+@py_cases(HEADS)
+def test_py_head_names_the_error_in_a_header(py: Python, scene: Scene, case: Case) -> None:
+    outcome = py.ask(case, scene)
+    assert (outcome.status, outcome.seen[-1].headers["proxy-status"]) == (case.status, f"PostgREST; error={CODES[case.line]}")
+    assert outcome.error is not None
