@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Awaitable, Iterable
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -26,7 +27,7 @@ from mbaas.http.cors import Cors
 from mbaas.http.errors import Dialect, MethodNotAllowed, default_dialect
 from mbaas.http.exempt import is_exempt
 from mbaas.http.health import Health
-from mbaas.http.limits import LimitedReceive, canonical_path, check_head, declared_length
+from mbaas.http.limits import LimitedReceive, canonical_path, check_head, declared_length, leave_base
 from mbaas.http.logs import REQUEST_ID, Log
 from mbaas.http.metrics import Metrics
 from mbaas.http.proxies import UNIX, Proxies
@@ -128,6 +129,7 @@ class Edge:
         self._proxies = Proxies(server.trusted_proxies)
         self._rates = RateLimiter(limits.rate)
         self._common: tuple[Header, ...] = _COMMON
+        self._base = urlsplit(server.public_url or "").path.rstrip("/").encode()
         if (server.public_url or "").startswith("https://"):
             self._common += ((b"strict-transport-security", b"max-age=31536000"),)
         self._elsewhere = self._bounds(Surface(prefix="other"))
@@ -168,6 +170,8 @@ class Edge:
         given = head.get(b"x-request-id")
         request_id = new_request_id() if given is None or not _GOOD_REQUEST_ID.fullmatch(given) else given.decode()
         state["request_id"] = request_id
+        if self._base:
+            leave_base(scope, self._base)
         state["path"] = scope["path"]  # routers change the scope's own on the way down
         REQUEST_ID.set(request_id)
         answer = _Answer(

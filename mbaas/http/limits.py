@@ -51,6 +51,20 @@ def canonical_path(scope: Scope) -> str:
     return path
 
 
+def leave_base(scope: Scope, base: bytes) -> None:
+    """Takes the path of the server's own public address off, for proxies that pass it on. base: ``/backend``.
+
+    >>> scope = {"path": "/backend/rest/v1/posts", "raw_path": b"/backend/rest/v1/posts"}
+    >>> leave_base(scope, b"/backend")
+    >>> scope["path"]
+    '/rest/v1/posts'
+    """
+    path: str = scope["path"]
+    raw: bytes = scope.get("raw_path") or path.encode()
+    if raw.startswith(base + b"/") and path.startswith(base.decode() + "/"):
+        scope["path"], scope["raw_path"] = path[len(base) :], raw[len(base) :]
+
+
 def check_head(scope: Scope, head: dict[bytes, bytes], *, max_url: int) -> None:
     """Sizes of URL and headers, and headers that may come once.
 

@@ -148,5 +148,8 @@ async def test_js_head_names_the_error_in_a_header(js: Js, scene: Scene, case: C
 @py_cases(HEADS)
 def test_py_head_names_the_error_in_a_header(py: Python, scene: Scene, case: Case) -> None:
     outcome = py.ask(case, scene)
-    assert (outcome.status, outcome.seen[-1].headers["proxy-status"]) == (case.status, f"PostgREST; error={CODES[case.line]}")
+    assert (outcome.status, outcome.seen[-1].headers["proxy-status"]) == (
+        case.status,
+        f"PostgREST; error={CODES[case.line]}",
+    )
     assert outcome.error is not None

@@ -66,6 +66,10 @@ SELECTS = [
     shapes("-> with an alias", "x:meta->deep->list->0", {"x": {"name": "x"}}),
     shapes("->> with a cast", "meta->>k::int", {"k": 1}),
     shapes("a key of digits and letters", "meta->0xy1,meta->23-xy-45", {"0xy1": None, "23-xy-45": None}),
+    shapes("a key of signs", "meta->!$%&", {"!$%&": None}),
+    shapes("->> from the end", "tags->>-1", {"tags": "b c"}),
+    Case("a field for its owner alone", "from('profiles').select('id,phone').eq('id', args.owner.id)", lambda c, s: c.table("profiles").select("id,phone").eq("id", s.owner.id), lambda s: [{"id": s.owner.id, "phone": None}], who="other"),
+    Case("a collection without rules", "from('drafts').select()", lambda c, s: c.table("drafts").select("*"), []),
     shapes("a missing key", "meta->nope->0->>deeper", {"deeper": None}),
     shapes("to one", "profiles(id)", lambda s: {"profiles": {"id": s.owner.id}}),
     shapes("to one by the other's key", "post_stats(likes)", {"post_stats": {"likes": 3}}),
@@ -137,7 +141,9 @@ ORDERS = [
 ]  # fmt: skip
 
 
-def counted(line: str, options: str, keywords: dict[str, Any], js: str, py: Callable[[Any], Any], data: Any, **more: Any) -> Case:
+def counted(
+    line: str, options: str, keywords: dict[str, Any], js: str, py: Callable[[Any], Any], data: Any, **more: Any
+) -> Case:
     return Case(
         line,
         f"from('posts').select('title', {options}).like('slug', args.mark + '%'){js}",

@@ -440,6 +440,8 @@ async def test_a_repeated_argument_is_variadic(me: httpx.AsyncClient) -> None:
 async def test_a_raw_body_is_the_one_unnamed_argument(me: httpx.AsyncClient) -> None:
     answer = await me.post("/rpc/shout", content="hey, you", headers={"content-type": "text/plain"})
     assert ok(answer).json() == "HEY, YOU"
+    octets = await me.post("/rpc/weigh", content=b"\x00\xff!", headers={"content-type": "application/octet-stream"})
+    assert ok(octets).json() == 3
     answer = await me.post("/rpc/echo", content='[1, {"a": 2}]', headers={"content-type": "application/json"})
     assert ok(answer).json() == [1, {"a": 2}]
 

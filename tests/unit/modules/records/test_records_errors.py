@@ -86,7 +86,11 @@ ERRORS: dict[str, tuple[Exception, Role, bool]] = {
         "url_too_long": edge.UrlTooLong("the address is longer than 32768 bytes"),
         "headers_too_large": edge.HeadersTooLarge("the headers are too large"),
         "body_too_slow": edge.BodyTooSlow("the body did not arrive in time"),
-        "hook_refused_anon": (errors.HookRefused("please do not shout", status=422, hint="use lower case"), "anon", False),
+        "hook_refused_anon": (
+            errors.HookRefused("please do not shout", status=422, hint="use lower case"),
+            "anon",
+            False,
+        ),
         "call_method_not_allowed": query.CallMethodNotAllowed("DELETE"),
         "path_unknown": query.UnknownPath(),
         "body_invalid": errors.BodyInvalid("Empty or invalid json"),
