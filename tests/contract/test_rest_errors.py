@@ -78,6 +78,11 @@ def token(line: str, bearer: str, code: str, message: str | None, description: s
     )
 
 
+def with_header(query: Any, name: str, value: str) -> Any:
+    query.request.headers[name] = value
+    return query
+
+
 def unavailable(state: str) -> Case:
     """The database cannot just now, whatever was asked: one code for all of it, and when to come again."""
     return replace(
@@ -104,9 +109,9 @@ TOLD = [
          error={"code": "PGRST106", "message": "Invalid schema: auth", "hint": "Only the following schemas are exposed: public"}),
     Case("an unknown schema in a write", "schema('auth').from('users').insert({id: 1})", lambda c, s: c.schema("auth").table("users").insert({"id": 1}), status=406, error={"code": "PGRST106"}),
     Case("an unknown schema in a call", "schema('auth').rpc('uid')", lambda c, s: c.schema("auth").rpc("uid", {}), status=406, error={"code": "PGRST106"}),
-    Case("a type that nobody makes", "from('posts').select().setHeader('Accept', 'application/xml')", None, status=406,
+    Case("a type that nobody makes", "from('posts').select().setHeader('Accept', 'application/xml')", lambda c, s: with_header(c.table("posts").select("*"), "Accept", "application/xml"), status=406,
          error={"code": "PGRST107", "message": "None of these media types are available: application/xml"}),
-    Case("a preference under handling=strict", "from('posts').select().setHeader('Prefer', 'handling=strict, nonsense')", None, status=400, error={"code": "PGRST122"}),
+    Case("a preference under handling=strict", "from('posts').select().setHeader('Prefer', 'handling=strict, nonsense')", lambda c, s: with_header(c.table("posts").select("*"), "Prefer", "handling=strict, nonsense"), status=400, error={"code": "PGRST122"}),
 ]  # fmt: skip
 
 TOKENS = [

@@ -56,14 +56,12 @@ def test_there_is_a_page() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_line_names_a_test_for_each_client_and_it_exists(page: Path, tests: set[str]) -> None:
     wrong = []
-    lines: set[str] = set()
+    lines = 0
     for number, cells in rows(page):
         if len(cells) != len(HEADER) or not cells[0]:
             wrong.append(f"{page.name}:{number}: a row is: line | supabase-js | supabase-py")
             continue
-        if cells[0] in lines:
-            wrong.append(f"{page.name}:{number}: {cells[0]!r} stands here twice")
-        lines.add(cells[0])
+        lines += 1
         for client, cell in zip(HEADER[1:], cells[1:], strict=True):
             if not _CELL.fullmatch(cell):
                 wrong.append(f"{page.name}:{number}: {client} is no list of tests: {cell!r}")
