@@ -312,10 +312,14 @@ def tokens(server: Server, shared: World) -> dict[str, str]:
     }
 
 
+@pytest.fixture(scope="session")
+def service(server: Server) -> Iterator[httpx.Client]:
+    """``/rest/v1`` with the service key, without any client library."""
+    headers = server.headers(key=server.service_key)
+    with httpx.Client(base_url=server.url + "/rest/v1", headers=headers) as client:
+        yield client
+
+
 @pytest.fixture
-def scene(server: Server, shared: World, tokens: dict[str, str]) -> Scene:
-    row = str(uuid.uuid4())
-    post = {"id": row, "title": "Row", "slug": row, "views": 1}
-    made = httpx.post(f"{server.url}/rest/v1/posts", json=post, headers=server.headers(shared.owner.token))
-    assert made.status_code == 201, made.text
-    return Scene(server, shared, row, tokens)
+def scene(server: Server, shared: World, service: httpx.Client, tokens: dict[str, str]) -> Scene:
+    return Scene(server, shared, service, tokens)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
@@ -38,15 +39,23 @@ return {answer, seen};
 class Scene:
     """What a case may name: the shared world, and things of its own.
 
-    row: a post of the owner that this test may change: title "Row", views 1, its id for a slug. tokens: some that do
-    not hold. new: an id nobody has.
+    row: a post of the owner that this test may change, made when it is named: title "Row", views 1, its id for a slug.
+    service: with the service key. tokens: some that do not hold. new: an id nobody has.
     """
 
     server: Server
     world: World
-    row: str
+    service: httpx.Client
     tokens: dict[str, str]
     new: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    @cached_property
+    def row(self) -> str:
+        row = str(uuid.uuid4())
+        post = {"id": row, "title": "Row", "slug": row, "views": 1, "author": self.world.owner.id}
+        made = self.service.post("/posts", json=post)
+        assert made.status_code == 201, made.text
+        return row
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.world, name)
@@ -137,7 +146,9 @@ def py_cases(cases: list[Case]) -> Any:
 async def by_js(js: Js, case: Case, scene: Scene) -> Outcome:
     assert case.js is not None
     code = case.js if "return " in case.js else f"return await c.{case.js}"
-    args = asdict(scene.world) | {"row": scene.row, "new": scene.new, "tokens": scene.tokens}
+    args = asdict(scene.world) | {"new": scene.new, "tokens": scene.tokens}
+    if "args.row" in code:
+        args["row"] = scene.row
     said = await js(_JS % code, key=scene.key(case.who), token=scene.token(case.who), **args)
     answer = said["answer"]
     seen = [Seen(**one) for one in said["seen"]]

@@ -39,14 +39,14 @@ def refused(answer: httpx.Response, status: int, code: str | None = None) -> dic
 async def me(scene: Scene) -> AsyncIterator[httpx.AsyncClient]:
     """The owner, without any client library."""
     headers = scene.server.headers(scene.owner.token)
-    async with httpx.AsyncClient(base_url=scene.server.url + REST, headers=headers) as client:
+    async with httpx.AsyncClient(base_url=scene.server.url + REST, headers=headers, verify=False) as client:
         yield client
 
 
 @pytest.fixture
 async def nobody(scene: Scene) -> AsyncIterator[httpx.AsyncClient]:
     """Someone without any header."""
-    async with httpx.AsyncClient(base_url=scene.server.url) as client:
+    async with httpx.AsyncClient(base_url=scene.server.url, verify=False) as client:
         yield client
 
 
@@ -341,7 +341,7 @@ async def test_old_clients_find_0_rows_in_the_details(me: httpx.AsyncClient, sce
 
 async def test_prefer_may_be_repeated(scene: Scene) -> None:
     headers = [*scene.server.headers(scene.owner.token).items(), ("prefer", "return=representation"), ("prefer", "count=exact , something=else")]  # fmt: skip
-    async with httpx.AsyncClient(base_url=scene.server.url + REST, headers=headers) as client:
+    async with httpx.AsyncClient(base_url=scene.server.url + REST, headers=headers, verify=False) as client:
         answer = ok(await client.post("/posts?select=title", json={"title": "New"}), 201)
     assert (answer.json(), answer.headers["content-range"]) == (titles("New"), "*/1")
     assert answer.headers["preference-applied"] == "return=representation, count=exact"
