@@ -119,11 +119,11 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """``[auth]``: sign-up, sign-in, tokens.
 
     email: sign-up and sign-in with an address. autoconfirm: an address needs no confirmation. disable_signup: nobody
-    new. anonymous: accounts without an address. password_min_length: characters. access_token_lifetime_s: until a client
-    refreshes. session_lifetime_s: until one has to sign in again, however often the client refreshed; 0: never.
-    reuse_interval_s: how long the previous refresh token still answers with the current one. otp_length: digits of a code, 6 to 10. otp_lifetime_s: of
-    the link in a mail. code_lifetime_s: of the code beside it. max_frequency_s: the pause between two mails to one
-    address; 0: none.
+    new. anonymous: accounts without an address. password_min_length: characters. access_token_lifetime_s: until a
+    client refreshes. session_lifetime_s: until one has to sign in again, however often the client refreshed; 0:
+    never. reuse_interval_s: how long the previous refresh token still answers with the current one. otp_length:
+    digits of a code, 6 to 10. otp_lifetime_s: of the link in a mail. code_lifetime_s: of the code beside it.
+    max_frequency_s: the pause between two mails to one address; 0: none.
     """
 
     email: bool = True

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from tests.auth import PASSWORD, SITE, Letter, read_mails
+from tests.auth import Letter, read_mails
 from tests.contract.conftest import Server, run_sql
 
 NEW_PASSWORD = "another horse battery"

@@ -15,11 +15,10 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 from supabase_auth.errors import AuthApiError, AuthInvalidJwtError
 
+from tests.auth import PASSWORD, SITE
 from tests.contract.auth_flows import (
     APP,
     NEW_PASSWORD,
-    PASSWORD,
-    SITE,
     address,
     claims,
     fragment,
@@ -278,13 +277,9 @@ async def test_a_banned_user_gets_nowhere(server: Server, py: PyMaker, member: C
     await py(server, server.service_key).auth.admin.update_user_by_id(somebody.id, {"ban_duration": "24h"})
     refresh = await refused(me.auth.refresh_session(session.refresh_token))
     assert (refresh.status, refresh.code) == (400, "user_banned")
-    password = await refused(
-        me.auth.sign_in_with_password({"email": somebody.email, "password": somebody.password})
-    )
+    password = await refused(me.auth.sign_in_with_password({"email": somebody.email, "password": somebody.password}))
     assert (password.status, password.code) == (400, "user_banned")
-    verify = await refused(
-        me.auth.verify_otp({"type": "recovery", "token_hash": link.properties.hashed_token})
-    )
+    verify = await refused(me.auth.verify_otp({"type": "recovery", "token_hash": link.properties.hashed_token}))
     assert (verify.status, verify.code) == (403, "user_banned")
 
 
@@ -333,7 +328,9 @@ async def test_an_auth_code_runs_out(strict_server: Server, py: PyMaker) -> None
 
 @pytest.mark.parametrize("way", ["code", "hash"])
 @pytest.mark.parametrize("kind", ["signup", "invite", "magiclink", "recovery", "email"])
-async def test_a_mail_verifies_once(server: Server, py: PyMaker, member: Callable[..., Member], kind: str, way: str) -> None:
+async def test_a_mail_verifies_once(
+    server: Server, py: PyMaker, member: Callable[..., Member], kind: str, way: str
+) -> None:
     me, mail = py(server).auth, address()
     if kind == "signup":
         mail = member(server, email_confirm=False).email

@@ -10,7 +10,8 @@ import httpx
 import pytest
 from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
 
-from tests.contract.auth_flows import PASSWORD, SITE, address, fragment, mail_to, open_link
+from tests.auth import PASSWORD, SITE
+from tests.contract.auth_flows import address, fragment, mail_to, open_link
 from tests.contract.conftest import Member, PyMaker, Server
 
 Make = Callable[..., Any]
@@ -152,7 +153,7 @@ async def test_otp_link_and_code(connect: Make, server: Server) -> None:
     client, mail = connect(server), address()
     sent = await client.sign_in_with_otp({"email": mail, "options": {"data": {"n": 1}}})
     assert (sent.user, sent.session) == (None, None)
-    letter = (await mail_to(server, mail))
+    letter = await mail_to(server, mail)
     wrong = "000000" if letter.code != "000000" else "000001"
     with pytest.raises(AuthApiError, match="Token has expired or is invalid") as caught:
         await client.verify_otp({"email": mail, "token": wrong, "type": "email"})
@@ -196,7 +197,7 @@ async def test_resend(connect: Make, server: Server, member: Callable[..., Membe
 async def test_verify_in_the_browser(connect: Make, server: Server) -> None:
     client, mail = connect(server), address()
     await client.sign_in_with_otp({"email": mail})
-    letter = (await mail_to(server, mail))
+    letter = await mail_to(server, mail)
     given = fragment(await open_link(letter.link))
     assert (await client.set_session(given["access_token"], given["refresh_token"])).user.email == mail  # type: ignore[union-attr]
     again = fragment(await open_link(letter.link))

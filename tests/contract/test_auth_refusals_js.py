@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.auth_flows import NEW_PASSWORD, PASSWORD, WRONG_PASSWORD, address
+from tests.auth import PASSWORD
+from tests.contract.auth_flows import NEW_PASSWORD, WRONG_PASSWORD, address
 from tests.contract.conftest import Js, Member, Server
 
 PHONE = "'+491512345678'"

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from supabase_auth.errors import AuthApiError, AuthWeakPasswordError
 
-from tests.contract.auth_flows import PASSWORD, WRONG_PASSWORD, address
+from tests.auth import PASSWORD
+from tests.contract.auth_flows import WRONG_PASSWORD, address
 from tests.contract.conftest import Member, PyMaker, Server
 
 Call = Callable[[Any, Any], Awaitable[Any]]

@@ -8,7 +8,9 @@ from mbaas.config.settings import AuthSettings
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """email: with an address. autoconfirm: an address needs no proof. frequency_s: the pause between two mails to one address."""
+    """email: with an address. autoconfirm: an address needs no proof. frequency_s: the pause between two mails
+    to one address.
+    """
 
     email: bool
     autoconfirm: bool

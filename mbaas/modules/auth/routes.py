@@ -71,7 +71,12 @@ async def health() -> dict[str, str]:
 @get("/settings", opt={"access": Access.PROJECT})
 async def settings(services: Injected) -> dict[str, Any]:
     policy = services.policy
-    external = {"email": policy.email, "phone": False, "anonymous_users": policy.anonymous, **dict.fromkeys(PROVIDERS, False)}
+    external = {
+        "email": policy.email,
+        "phone": False,
+        "anonymous_users": policy.anonymous,
+        **dict.fromkeys(PROVIDERS, False),
+    }
     return {
         "external": external,
         "disable_signup": policy.disable_signup,
