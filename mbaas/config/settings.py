@@ -120,18 +120,21 @@ class MailSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[auth]``: sign-up, sign-in, tokens.
 
-    autoconfirm: an address needs no confirmation. disable_signup: nobody new. anonymous: accounts without an address.
-    password_min_length: characters. access_token_lifetime_s: until a client refreshes. reuse_interval_s: how long the
-    previous refresh token still answers with the current one. otp_length: digits of a code, 6 to 10. otp_lifetime_s: of
-    the link in a mail. code_lifetime_s: of the code beside it. max_frequency_s: the pause between two mails to one
-    address; 0: none.
+    email: sign-up and sign-in with an address. autoconfirm: an address needs no confirmation. disable_signup: nobody
+    new. anonymous: accounts without an address. password_min_length: characters. access_token_lifetime_s: until a
+    client refreshes. session_lifetime_s: until one has to sign in again, however often the client refreshed; 0:
+    never. reuse_interval_s: how long the previous refresh token still answers with the current one. otp_length:
+    digits of a code, 6 to 10. otp_lifetime_s: of the link in a mail. code_lifetime_s: of the code beside it.
+    max_frequency_s: the pause between two mails to one address; 0: none.
     """
 
+    email: bool = True
     autoconfirm: bool = False
     disable_signup: bool = False
     anonymous: bool = False
     password_min_length: Count = 8
     access_token_lifetime_s: WholeSeconds = 3600
+    session_lifetime_s: WholeSeconds = 0
     reuse_interval_s: WholeSeconds = 10
     otp_length: Annotated[int, msgspec.Meta(ge=6, le=10)] = 6
     otp_lifetime_s: WholeSeconds = 3600

