@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import sys
 import tempfile
 import time
@@ -30,6 +31,7 @@ KEPT_FROM = 3  # rounds; fewer are a look
 
 def main(arguments: Sequence[str]) -> None:
     asked = parse_arguments(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # and so everything we started is stopped, too
     with tempfile.TemporaryDirectory(prefix="mbaas-bench-") as made, contextlib.ExitStack() as stack:
         folder = Path(made)
         folder.chmod(0o711)  # PostgreSQL's own account passes through
