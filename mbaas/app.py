@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import gc
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from litestar import Litestar, asgi
@@ -38,7 +39,7 @@ from mbaas.core.sql.migration import Plan
 from mbaas.core.sql.policy import render_policies
 from mbaas.hooks.dispatch import Hooks
 from mbaas.http.access import access_log
-from mbaas.http.edge import Edge, Surface
+from mbaas.http.edge import Direct, Edge, Surface
 from mbaas.http.health import Health
 from mbaas.http.identity import Authenticator, auth_url
 from mbaas.http.logs import LineWriter, Log, make_log, redirect_standard_logging
@@ -59,6 +60,7 @@ from mbaas.modules.records.routes import records_app
 from mbaas.modules.records.service import Records
 
 SECRETS_EVERY_S = 2.0
+COLLECT_AFTER = (20_000, 10, 10)
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +131,7 @@ async def _serve(config: Config, on_ready: Callable[[Ready], None], *, safe_mode
         stack.callback(following.cancel)
 
         def started() -> None:
+            spare_the_collector()
             on_ready(
                 Ready(
                     url=config.server.public_url or f"http://{config.server.host}:{config.server.port}",
@@ -153,10 +156,15 @@ async def _serve(config: Config, on_ready: Callable[[Ready], None], *, safe_mode
     return 0
 
 
-def routes(
-    config: Config, rules: RuleSet, database: Database, hooks: Hooks, auth: ASGIApp, observe: Observe
-) -> Litestar:
-    """Every route. Hot prefixes are raw ASGI mounts; nothing stands between the edge and them."""
+class Routes(NamedTuple):
+    """direct: the apps of those prefixes that are asked past the router, which mounts them all the same."""
+
+    app: Litestar
+    direct: dict[str, Direct]
+
+
+def routes(config: Config, rules: RuleSet, database: Database, hooks: Hooks, auth: ASGIApp, observe: Observe) -> Routes:
+    """Every route. Hot prefixes are raw ASGI apps; nothing stands between the edge and them."""
     records = Records(database, lambda: rules, hooks, max_rows=config.limits.max_rows)
     described = described_for(config, rules)
 
@@ -173,9 +181,10 @@ def routes(
         timeout_s=config.limits.request_timeout_s,
         observe=observe,
     )
-    return Litestar(
+    rest = records_app(records, limits=config.limits, root=root)
+    app = Litestar(
         route_handlers=[
-            mount("/rest/v1", records_app(records, limits=config.limits, root=root)),
+            mount("/rest/v1", rest),
             mount("/auth/v1", auth),
             mount(PLUGINS, plugins),
             *([mount("/openapi.json", document), mount("/docs", DocsPage())] if config.server.docs else []),
@@ -184,6 +193,7 @@ def routes(
         openapi_config=None,
         logging_config=None,
     )
+    return Routes(app, {"/rest/v1": rest.reply})
 
 
 def described_for(config: Config, rules: RuleSet) -> Callable[[Role], bytes]:
@@ -208,7 +218,7 @@ def mount(prefix: str, app: ASGIApp) -> Any:
 
 
 def edge(
-    app: Litestar,
+    routes: Routes,
     *,
     config: Config,
     authenticator: Authenticator,
@@ -219,7 +229,7 @@ def edge(
 ) -> Edge:
     """Everything that holds for every request, around the routes."""
     return Edge(
-        cast(ASGIApp, app),
+        cast(ASGIApp, routes.app),
         server=config.server,
         limits=config.limits,
         identify=authenticator.identify,
@@ -228,7 +238,7 @@ def edge(
         log=log,
         access_log=access_log(config.log, writer=writer, log=log),
         surfaces=(
-            Surface(prefix="/rest/v1", dialect=rest_dialect),
+            Surface(prefix="/rest/v1", direct=routes.direct["/rest/v1"], dialect=rest_dialect),
             Surface(prefix="/auth/v1", dialect=auth_dialect, max_body=AUTH_MAX_BODY),
             Surface(prefix=PLUGINS),
         ),
@@ -325,6 +335,16 @@ async def migrated(database: Database, config: Config, *, observe: Observe = ign
     functions = await read_functions(database, [function.name for function in config.catalog.functions])
     catalog = msgspec.structs.replace(migrator.rules.catalog, functions=functions)
     return msgspec.structs.replace(migrator.rules, catalog=catalog)
+
+
+def spare_the_collector() -> None:
+    """What the server is made of stays for good, and a request makes few cycles: so Python looks for them less often.
+
+    Measured, the collector took 8 of 25 µs of the edge before.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 async def _follow(secrets: SecretsFile, log: Log) -> None:
