@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, cast
 
 import httpx
 import pytest
 
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres
-from mbaas.config.settings import SmsSettings
-from tests.contract.auth_server import AuthServer, serve_auth
-from tests.contract.conftest import Js, supabase_js
+from tests.contract.conftest import Js, Server, supabase_js, variant
 
 PASSWORD = "correct horse battery"
 ADA, BOB, EVE = "+4915112345678", "+4915187654321", "+4915198765432"
 
 
 @pytest.fixture(scope="module")
-def phones(cluster: EmbeddedPostgres) -> Iterator[tuple[AuthServer, Js]]:
-    sms = SmsSettings(provider="console")
-    with serve_auth(cluster, sms=sms, autoconfirm=True) as server, supabase_js(cast(Any, server)) as js:
+def phones(cluster: EmbeddedPostgres) -> Iterator[tuple[Server, Js]]:
+    with variant(cluster, "phones") as server, supabase_js(server) as js:
         yield server, js
 
 
-def code_to(server: AuthServer, phone: str, *, count: int = 1) -> str:
+def code_to(server: Server, phone: str, *, count: int = 1) -> str:
     """The code in the newest of at least so many messages. Waits for the one on its way."""
     with httpx.Client() as client:
         for _ in range(2000):
@@ -39,7 +35,7 @@ def code_to(server: AuthServer, phone: str, *, count: int = 1) -> str:
     raise AssertionError(f"no message to {phone}")
 
 
-async def test_sign_up_and_sign_in_with_a_password(phones: tuple[AuthServer, Js]) -> None:
+async def test_sign_up_and_sign_in_with_a_password(phones: tuple[Server, Js]) -> None:
     server, js = phones
     answer = await js(
         "return await client.auth.signUp({phone: args.phone, password: args.password})", phone=ADA, password=PASSWORD
@@ -62,7 +58,7 @@ async def test_sign_up_and_sign_in_with_a_password(phones: tuple[AuthServer, Js]
     assert (await js(code, phone=ADA, password=PASSWORD))["error"] is None
 
 
-async def test_sign_in_with_a_code_and_change_the_number(phones: tuple[AuthServer, Js]) -> None:
+async def test_sign_in_with_a_code_and_change_the_number(phones: tuple[Server, Js]) -> None:
     server, js = phones
     answer = await js("return await client.auth.signInWithOtp({phone: args.phone})", phone=BOB)
     assert answer["error"] is None
@@ -86,7 +82,7 @@ async def test_sign_in_with_a_code_and_change_the_number(phones: tuple[AuthServe
     assert (user["phone"], "new_phone" in user) == (EVE.removeprefix("+"), False)
 
 
-async def test_what_is_refused_is_named(phones: tuple[AuthServer, Js]) -> None:
+async def test_what_is_refused_is_named(phones: tuple[Server, Js]) -> None:
     _, js = phones
     code = """
     const options = {shouldCreateUser: false};

@@ -8,10 +8,11 @@ from mbaas.config.settings import AuthSettings, SmsSettings
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """autoconfirm: an address needs no proof; phone_autoconfirm: nor a number. frequency_s: the pause between two mails
-    to one address, two SMS to one number. countries: whose numbers are written to; empty: all.
+    """email: with an address. autoconfirm: an address needs no proof; phone_autoconfirm: nor a number. frequency_s: the
+    pause between two mails to one address, two SMS to one number. countries: whose numbers are written to; empty: all.
     """
 
+    email: bool
     autoconfirm: bool
     phone_autoconfirm: bool
     disable_signup: bool
@@ -23,6 +24,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 def policy_of(settings: AuthSettings, sms: SmsSettings) -> Policy:
     return Policy(
+        email=settings.email,
         autoconfirm=settings.autoconfirm,
         phone_autoconfirm=settings.phone_autoconfirm,
         disable_signup=settings.disable_signup,

@@ -21,7 +21,14 @@ from mbaas.modules.auth.access import Access, project_caller
 from mbaas.modules.auth.addresses import Contact, country_of, parse_email, parse_phone
 from mbaas.modules.auth.asked import Asked
 from mbaas.modules.auth.bodies import OtpBody, RecoverBody, ResendBody, SignUpBody, TokenBody, UserBody, VerifyBody
-from mbaas.modules.auth.errors import InvalidCredentials, NotAdmin, PhoneDisabled, UserGone, ValidationFailed
+from mbaas.modules.auth.errors import (
+    EmailDisabled,
+    InvalidCredentials,
+    NotAdmin,
+    PhoneDisabled,
+    UserGone,
+    ValidationFailed,
+)
 from mbaas.modules.auth.objects import Session, User
 from mbaas.modules.auth.pkce import parse_challenge
 from mbaas.modules.auth.policy import PROVIDERS
@@ -48,6 +55,12 @@ def asked_by(request: AnyRequest, services: Services, redirect_to: str | None) -
     )
 
 
+def require_email(services: Services) -> None:
+    """Raises EmailDisabled where the settings want other ways in alone."""
+    if not services.policy.email:
+        raise EmailDisabled
+
+
 @functools.cache
 def own_version() -> str:
     """As installed. Looked up once: it reads a file."""
@@ -63,7 +76,7 @@ async def health() -> dict[str, str]:
 async def settings(services: Injected) -> dict[str, Any]:
     policy = services.policy
     external = {
-        "email": True,
+        "email": policy.email,
         "phone": bool(services.messages.phone_channels),
         "anonymous_users": policy.anonymous,
         **dict.fromkeys(PROVIDERS, False),
@@ -106,6 +119,8 @@ async def token(
         if data.phone and not services.messages.phone_channels:
             raise PhoneDisabled
         contact: Contact | None
+        if not data.phone:
+            require_email(services)
         try:
             contact = Contact(parse_phone(data.phone), "sms") if data.phone else Contact(parse_email(data.email or ""))
         except ValidationFailed:
@@ -137,6 +152,7 @@ async def otp(
 async def recover(
     request: AnyRequest, services: Injected, data: JSONBody[RecoverBody], redirect_to: RedirectTo = None
 ) -> Empty:
+    require_email(services)
     challenge = parse_challenge(data.code_challenge, data.code_challenge_method)
     contact = Contact(parse_email(data.email or ""))
     await services.mail_flows.recover(contact, challenge, asked=asked_by(request, services, redirect_to))
@@ -237,8 +253,9 @@ def contact_of(services: Services, email: str | None, phone: str | None, channel
     """
     if email and phone:
         raise ValidationFailed("Only an email address or phone number should be provided")
-    if email is not None and not phone:
-        return Contact(parse_email(email))
+    if not phone and (email or phone is None):
+        require_email(services)
+        return Contact(parse_email(email or ""))
     via = cast(Channel, channel or "sms")
     channels = services.messages.phone_channels
     if not channels:

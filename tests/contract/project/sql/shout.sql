@@ -1,0 +1,3 @@
+create function public.shout(text) returns text
+    language sql immutable
+    return upper($1);
