@@ -186,7 +186,8 @@ async def verify(
     address = data.phone if data.type in BY_PHONE else data.email
     if data.token and address and not data.token_hash:
         return await services.verify.by_code(data.type or "", address, data.token, asked=asked)
-    raise ValidationFailed("Verify requires either a token_hash, or a token and the email or phone it was sent to")
+    where = "phone" if data.type in BY_PHONE else "email"
+    raise ValidationFailed(f"Verify requires either a token_hash, or a token and the {where} it was sent to")
 
 
 @get("/verify", opt={"access": Access.OPEN})
