@@ -45,6 +45,7 @@ def serve(
         raise typer.Exit(
             app.serve(
                 loaded,
+                reload=lambda: configuration(config, overrides),
                 on_ready=lambda ready: result(ready, json=True) if json else banner(ready),
                 safe_mode=safe_mode,
                 unsafe_dev=unsafe_dev,

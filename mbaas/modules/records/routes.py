@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
+from mbaas.adapters.postgres.errors import is_of_another_schema
 from mbaas.config.settings import LimitSettings
-from mbaas.core.errors import DatabaseError, UnknownCollection
+from mbaas.core.errors import DatabaseError, MbaasError, SchemaChanged, UnknownCollection
 from mbaas.core.expr.types import FALSE
 from mbaas.core.identity import Identity
 from mbaas.core.plan.names import perhaps
@@ -30,6 +31,7 @@ from mbaas.core.query.types import (
     UpdateQuery,
     Window,
 )
+from mbaas.core.rules.ruleset import RuleSet
 from mbaas.core.schema.catalog import Operation
 from mbaas.http.caller import caller
 from mbaas.http.respond import ASGIApp, Receive, Reply, Scope, Send
@@ -48,6 +50,8 @@ from mbaas.modules.records.dialect import note_readable
 from mbaas.modules.records.put import check_put, put_query
 from mbaas.modules.records.service import Records
 
+NewerThan: TypeAlias = Callable[[RuleSet], Awaitable[bool]]
+"""Whether another snapshot than that one holds by now."""
 Root: TypeAlias = Callable[[Scope, Identity], Awaitable[Reply]]
 """Answers GET of ``/`` itself: the description of everything there is."""
 
@@ -55,9 +59,17 @@ _WHOLE = Window()
 
 
 def records_app(
-    records: Records, *, limits: LimitSettings | None = None, prefix: str = "/rest/v1", root: Root | None = None
+    records: Records,
+    *,
+    limits: LimitSettings | None = None,
+    prefix: str = "/rest/v1",
+    root: Root | None = None,
+    newer_than: NewerThan | None = None,
 ) -> ASGIApp:
-    """The app, to be mounted at ``prefix``; the scope's path may or may not still carry it."""
+    """The app, to be mounted at ``prefix``; the scope's path may or may not still carry it.
+
+    newer_than: asked when a statement met another schema; a request is then answered anew by the snapshot that holds.
+    """
     settings = limits or LimitSettings()
     parsing = Limits(
         max_url=settings.max_url,
@@ -67,15 +79,18 @@ def records_app(
         filter_depth=settings.filter_depth,
         embed_depth=settings.embed_depth,
     )
-    return _App(records, parsing, prefix, root)
+    return _App(records, parsing, prefix, root, newer_than)
 
 
 class _App:
-    def __init__(self, records: Records, limits: Limits, prefix: str, root: Root | None) -> None:
+    def __init__(
+        self, records: Records, limits: Limits, prefix: str, root: Root | None, newer_than: NewerThan | None
+    ) -> None:
         self._records = records
         self._limits = limits
         self._prefix = prefix
         self._root = root
+        self._newer_than = newer_than
         self._verbs: dict[str, Callable[[Asked, str], Awaitable[Reply]]] = {
             "GET": self._read,
             "HEAD": self._read,
@@ -89,12 +104,28 @@ class _App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         identity = caller(scope)
         asked = read_head(scope, receive, identity, self._prefix)
+        rules = self._records.snapshot()[0]
         try:
             reply = await self._answer(asked)
-        except DatabaseError as error:
-            note_readable(scope, error, identity, self._records.snapshot()[0])
-            raise
+        except (DatabaseError, SchemaChanged) as error:
+            # Nothing of it was written: the statement failed, and it was all of the transaction or rolled it back.
+            if not is_of_another_schema(error) or self._newer_than is None or not await self._newer_than(rules):
+                self._note(error, asked, rules)
+                raise
+            reply = await self._anew(asked)
         await send_answer(send, asked, reply)
+
+    async def _anew(self, asked: Asked) -> Reply:
+        rules = self._records.snapshot()[0]
+        try:
+            return await self._answer(asked)
+        except DatabaseError as error:
+            self._note(error, asked, rules)
+            raise
+
+    def _note(self, error: MbaasError, asked: Asked, rules: RuleSet) -> None:
+        if isinstance(error, DatabaseError):
+            note_readable(asked.scope, error, asked.identity, rules)
 
     async def _answer(self, asked: Asked) -> Reply:
         names = asked.names
