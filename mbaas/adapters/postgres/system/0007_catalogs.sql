@@ -24,3 +24,26 @@ create function mbaas.publish_catalog_before(reverted bigint) returns void langu
         (select catalog from mbaas.catalogs where migration < reverted order by revision desc limit 1), '{}'
     ))
 $$;
+
+-- As before, and guards that no rule in force needs: each is named after its expression, so an unknown one is a former
+-- rule's.
+create or replace function mbaas.sweep_rules() returns void language plpgsql as $$
+declare
+    unused record;
+begin
+    for unused in
+        select oid from pg_proc
+        where pronamespace = 'mbaas'::regnamespace and (
+            proname like 'rule\_%' and not exists (
+                select from pg_depend
+                where classid = 'pg_policy'::regclass and refclassid = 'pg_proc'::regclass and refobjid = pg_proc.oid
+            )
+            or proname like 'guard\_%' and not exists (
+                select from mbaas.schema_sources where kind = 'policies' and position(proname in source) > 0
+            )
+        )
+    loop
+        execute format('drop function %s', unused.oid::regprocedure);
+    end loop;
+end
+$$;
