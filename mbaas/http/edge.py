@@ -25,6 +25,7 @@ from mbaas.http.caller import caller
 from mbaas.http.cors import Cors
 from mbaas.http.errors import Dialect, MethodNotAllowed, default_dialect
 from mbaas.http.exempt import is_exempt
+from mbaas.http.exposed import ExposedKey
 from mbaas.http.health import Health
 from mbaas.http.limits import LimitedReceive, canonical_path, check_head, declared_length
 from mbaas.http.logs import REQUEST_ID, Log
@@ -127,6 +128,7 @@ class Edge:
         self._cors = Cors(server.cors_origins)
         self._proxies = Proxies(server.trusted_proxies)
         self._rates = RateLimiter(limits.rate)
+        self._exposed = ExposedKey(metrics, log)
         self._common: tuple[Header, ...] = _COMMON
         if (server.public_url or "").startswith("https://"):
             self._common += ((b"strict-transport-security", b"max-age=31536000"),)
@@ -235,6 +237,8 @@ class Edge:
             state["caller"] = ANON if is_exempt(method, path) else error
         else:
             state["caller"] = identity
+            if identity.bypasses_rules and (b"origin" in head or b"sec-fetch-site" in head):
+                self._exposed.seen(head, request_id=state["request_id"], path=path, now=now)
             self._rates.after_identity(identity, key, now, by_key=bearer is None or bearer == key)
         return None if own is None else await own(scope)
 

@@ -125,7 +125,7 @@ class _App:
 
     def _note(self, error: MbaasError, asked: Asked, rules: RuleSet) -> None:
         if isinstance(error, DatabaseError):
-            note_readable(asked.scope, error, asked.identity, rules)
+            note_readable(asked.scope, error, asked.identity, rules, asked.names[0])
 
     async def _answer(self, asked: Asked) -> Reply:
         names = asked.names
