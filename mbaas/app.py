@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from litestar import Litestar, asgi
@@ -38,7 +39,7 @@ from mbaas.core.sql.migration import Plan
 from mbaas.core.sql.policy import render_policies
 from mbaas.hooks.dispatch import Hooks
 from mbaas.http.access import access_log
-from mbaas.http.edge import Edge, Surface
+from mbaas.http.edge import Direct, Edge, Surface
 from mbaas.http.health import Health
 from mbaas.http.identity import Authenticator, auth_url
 from mbaas.http.logs import LineWriter, Log, make_log, redirect_standard_logging
@@ -59,6 +60,7 @@ from mbaas.modules.records.routes import records_app
 from mbaas.modules.records.service import Records
 
 SECRETS_EVERY_S = 2.0
+COLLECT_AFTER = (20_000, 10, 10)
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,6 +144,7 @@ async def _serve(
             stack.callback(following.cancel)
 
         def started() -> None:
+            spare_the_collector()
             on_ready(
                 Ready(
                     url=config.server.public_url or f"http://{config.server.host}:{config.server.port}",
@@ -166,8 +169,15 @@ async def _serve(
     return 0
 
 
-def routes(config: Config, live: Live, database: Database, hooks: Hooks, auth: ASGIApp, observe: Observe) -> Litestar:
-    """Every route. Hot prefixes are raw ASGI mounts; nothing stands between the edge and them."""
+class Routes(NamedTuple):
+    """direct: the apps of those prefixes that are asked past the router, which mounts them all the same."""
+
+    app: Litestar
+    direct: dict[str, Direct]
+
+
+def routes(config: Config, live: Live, database: Database, hooks: Hooks, auth: ASGIApp, observe: Observe) -> Routes:
+    """Every route. Hot prefixes are raw ASGI apps; nothing stands between the edge and them."""
     records = Records(database, live, hooks, max_rows=config.limits.max_rows)
     described = described_for(config, live)
 
@@ -184,9 +194,10 @@ def routes(config: Config, live: Live, database: Database, hooks: Hooks, auth: A
         timeout_s=config.limits.request_timeout_s,
         observe=observe,
     )
-    return Litestar(
+    rest = records_app(records, limits=config.limits, root=root, newer_than=live.newer_than)
+    app = Litestar(
         route_handlers=[
-            mount("/rest/v1", records_app(records, limits=config.limits, root=root, newer_than=live.newer_than)),
+            mount("/rest/v1", rest),
             mount("/auth/v1", auth),
             mount(PLUGINS, plugins),
             *([mount("/openapi.json", document), mount("/docs", DocsPage())] if config.server.docs else []),
@@ -195,6 +206,7 @@ def routes(config: Config, live: Live, database: Database, hooks: Hooks, auth: A
         openapi_config=None,
         logging_config=None,
     )
+    return Routes(app, {"/rest/v1": rest.reply})
 
 
 def described_for(config: Config, live: Callable[[], RuleSet]) -> Callable[[Role], bytes]:
@@ -228,7 +240,7 @@ def mount(prefix: str, app: ASGIApp) -> Any:
 
 
 def edge(
-    app: Litestar,
+    routes: Routes,
     *,
     config: Config,
     authenticator: Authenticator,
@@ -239,7 +251,7 @@ def edge(
 ) -> Edge:
     """Everything that holds for every request, around the routes."""
     return Edge(
-        cast(ASGIApp, app),
+        cast(ASGIApp, routes.app),
         server=config.server,
         limits=config.limits,
         identify=authenticator.identify,
@@ -248,7 +260,7 @@ def edge(
         log=log,
         access_log=access_log(config.log, writer=writer, log=log),
         surfaces=(
-            Surface(prefix="/rest/v1", dialect=rest_dialect),
+            Surface(prefix="/rest/v1", direct=routes.direct["/rest/v1"], dialect=rest_dialect),
             Surface(prefix="/auth/v1", dialect=auth_dialect, max_body=AUTH_MAX_BODY),
             Surface(prefix=PLUGINS),
         ),
@@ -343,6 +355,16 @@ async def migrated(database: Database, config: Config, *, observe: Observe = ign
         hint = "look at `mbaas migrate plan`, then run `mbaas migrate apply --allow-destructive`"
         raise DestructiveChange(f"the configuration takes data away: {error.message}", hint=hint) from error
     return await Live.start(database, observe=observe)
+
+
+def spare_the_collector() -> None:
+    """What the server is made of stays for good, and a request makes few cycles: so Python looks for them less often.
+
+    Measured, the collector took 8 of 25 µs of the edge before.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 async def _follow(secrets: SecretsFile, log: Log) -> None:

@@ -14,13 +14,18 @@ def render_list(authorized: AuthorizedList, *, body: bool = True) -> Statement:
 
     body: without it null stands for the array, as HEAD needs it.
     """
+    return statement(compose_list(authorized, body=body))
+
+
+def compose_list(authorized: AuthorizedList, *, body: bool = True) -> Fragment:
+    """``render_list`` before its placeholders are numbered."""
     rows = Rows(authorized.identity)
     level = rows.select(authorized.rows, ROOT)
     answer = authorized.answer
     total = concat("(", rows.count(authorized.rows, ROOT), ")") if answer.total else sql("null")
     # To count j is to compute its columns, so that HEAD fails where GET does.
     shown = f"{array(stripped=answer.stripped)}, count(*)" if body else "null, count(j)"
-    return statement(concat(f"select {shown}, ", total, " from (", level, ") j"))
+    return concat(f"select {shown}, ", total, " from (", level, ") j")
 
 
 def render_given(identity: Identity, shown: AuthorizedRows, answer: Answer, payload: str) -> Statement:

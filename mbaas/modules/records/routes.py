@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
+import msgspec
+
 from mbaas.adapters.postgres.errors import is_of_another_schema
 from mbaas.config.settings import LimitSettings
 from mbaas.core.errors import DatabaseError, MbaasError, SchemaChanged, UnknownCollection
@@ -34,7 +36,7 @@ from mbaas.core.query.types import (
 from mbaas.core.rules.ruleset import RuleSet
 from mbaas.core.schema.catalog import Operation
 from mbaas.http.caller import caller
-from mbaas.http.respond import ASGIApp, Receive, Reply, Scope, Send
+from mbaas.http.respond import Receive, Reply, Scope, Send, send_reply
 from mbaas.modules.records.answers import (
     applied_preferences,
     bare,
@@ -43,7 +45,7 @@ from mbaas.modules.records.answers import (
     listed,
     location,
     represented,
-    send_answer,
+    send_head,
 )
 from mbaas.modules.records.asked import Asked, read_head
 from mbaas.modules.records.dialect import note_readable
@@ -65,7 +67,7 @@ def records_app(
     prefix: str = "/rest/v1",
     root: Root | None = None,
     newer_than: NewerThan | None = None,
-) -> ASGIApp:
+) -> RecordsApp:
     """The app, to be mounted at ``prefix``; the scope's path may or may not still carry it.
 
     newer_than: asked when a statement met another schema; a request is then answered anew by the snapshot that holds.
@@ -79,10 +81,12 @@ def records_app(
         filter_depth=settings.filter_depth,
         embed_depth=settings.embed_depth,
     )
-    return _App(records, parsing, prefix, root, newer_than)
+    return RecordsApp(records, parsing, prefix, root, newer_than)
 
 
-class _App:
+class RecordsApp:
+    """An ASGI app that gives its answer as a value to whoever asks for that."""
+
     def __init__(
         self, records: Records, limits: Limits, prefix: str, root: Root | None, newer_than: NewerThan | None
     ) -> None:
@@ -102,6 +106,14 @@ class _App:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        reply = await self.reply(scope, receive)
+        if scope["method"] == "HEAD":
+            await send_head(send, reply)
+        else:
+            await send_reply(send, reply)
+
+    async def reply(self, scope: Scope, receive: Receive) -> Reply:
+        """The answer, with the schema when the caller named it."""
         identity = caller(scope)
         asked = read_head(scope, receive, identity, self._prefix)
         rules = self._records.snapshot()[0]
@@ -113,7 +125,9 @@ class _App:
                 self._note(error, asked, rules)
                 raise
             reply = await self._anew(asked)
-        await send_answer(send, asked, reply)
+        if asked.profile is None:
+            return reply
+        return msgspec.structs.replace(reply, headers=(*reply.headers, (b"content-profile", asked.profile)))
 
     async def _anew(self, asked: Asked) -> Reply:
         rules = self._records.snapshot()[0]
@@ -143,6 +157,13 @@ class _App:
     # --- collections -------------------------------------------------------------------------------------------------
 
     async def _read(self, asked: Asked, name: str) -> Reply:
+        if asked.method == "GET" and b"range" not in asked.head:
+            found = self._records.shapes.read(
+                name, asked.query, asked.identity, preferences=asked.preferences, media=asked.media, limits=self._limits
+            )
+            if found is not None:
+                page = await self._records.read_prepared(found, asked.identity.role)
+                return listed(asked, page, found[0].offset)
         parts = parse_parameters(asked.query, self._limits).parts
         if asked.method == "GET" and b"range" in asked.head:
             parts = apply_range(parts, asked.text(b"range"), asked.text(b"range-unit"))
@@ -159,7 +180,11 @@ class _App:
             on_conflict=parameters.on_conflict,
             **_outward(asked, parameters.parts),
         )
-        written = await self._records.insert(query, asked.identity)
+        found = self._records.shapes.insert(query, payload, asked.query, asked.identity)
+        if found is not None:
+            written = await self._records.write_prepared(found, asked.identity.role)
+        else:
+            written = await self._records.insert(query, asked.identity)
         merged = asked.preferences.resolution == "merge-duplicates" and written.inserted == 0 and payload.rows != 0
         status = 200 if merged else 201
         headers = ((b"content-range", content_range(0, 0, written.affected if asked.counts else None)),)
@@ -184,10 +209,17 @@ class _App:
 
     async def _update(self, asked: Asked, name: str) -> Reply:
         parameters, payload = await self._body(asked, parse_update)
-        query = UpdateQuery(
-            collection=name, payload=payload.text, columns=payload.columns, **_outward(asked, parameters.parts)
-        )
-        written = await self._records.update(query, asked.identity)
+        found = self._records.shapes.update(
+            name, asked.query, payload, asked.identity, preferences=asked.preferences, media=asked.media,
+            limits=self._limits,
+        )  # fmt: skip
+        if found is not None:
+            written = await self._records.write_prepared(found, asked.identity.role)
+        else:
+            query = UpdateQuery(
+                collection=name, payload=payload.text, columns=payload.columns, **_outward(asked, parameters.parts)
+            )
+            written = await self._records.update(query, asked.identity)
         total = written.affected if asked.counts and payload.columns else None
         headers = ((b"content-range", content_range(0, written.affected, total)),)
         return represented(asked, written, headers, given=200, silent=204)
@@ -241,7 +273,7 @@ class _App:
         else:
             body = formatted(asked.media, page, single=True) if page.keys else bare(asked.media, page)
             headers = ((b"content-range", content_range(0, page.rows, page.total)), *applied_preferences(asked))
-            reply = Reply(200, body, headers, content_type(asked.media).encode())
+            reply = Reply(200, body, headers, content_type(asked.media))
         if method == "POST" and asked.preferences.representation == "minimal":
             return Reply(204, headers=reply.headers)
         return reply

@@ -159,7 +159,7 @@ def test_the_root_gives_its_description_first() -> None:
     ],
 )
 def test_an_answer_names_its_type_in_the_long_form(media: Media, text: str) -> None:
-    assert content_type(media) == text
+    assert content_type(media) == text.encode()
     assert parse_accept(text, (media.kind,)) == media
 
 
