@@ -5,13 +5,15 @@ It stands inside the edge, which found out who is asking and words whatever is r
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeAlias
 
 import msgspec
 
+from mbaas.adapters.postgres.errors import is_of_another_schema
 from mbaas.config.settings import LimitSettings
-from mbaas.core.errors import DatabaseError, UnknownCollection
+from mbaas.core.errors import DatabaseError, MbaasError, SchemaChanged, UnknownCollection
 from mbaas.core.expr.types import FALSE
 from mbaas.core.identity import Identity
 from mbaas.core.plan.names import perhaps
@@ -32,6 +34,7 @@ from mbaas.core.query.types import (
     UpdateQuery,
     Window,
 )
+from mbaas.core.rules.ruleset import RuleSet
 from mbaas.core.schema.catalog import Operation
 from mbaas.http.caller import caller
 from mbaas.http.exchange import Settle
@@ -53,6 +56,8 @@ from mbaas.modules.records.put import check_put, put_query
 from mbaas.modules.records.results import Page
 from mbaas.modules.records.service import Records
 
+NewerThan: TypeAlias = Callable[[RuleSet], Awaitable[bool]]
+"""Whether another snapshot than that one holds by now."""
 Root: TypeAlias = Callable[[Scope, Identity], Awaitable[Reply]]
 """Answers GET of ``/`` itself: the description of everything there is."""
 
@@ -60,9 +65,17 @@ _WHOLE = Window()
 
 
 def records_app(
-    records: Records, *, limits: LimitSettings | None = None, prefix: str = "/rest/v1", root: Root | None = None
+    records: Records,
+    *,
+    limits: LimitSettings | None = None,
+    prefix: str = "/rest/v1",
+    root: Root | None = None,
+    newer_than: NewerThan | None = None,
 ) -> RecordsApp:
-    """The app, to be mounted at ``prefix``; the scope's path may or may not still carry it."""
+    """The app, to be mounted at ``prefix``; the scope's path may or may not still carry it.
+
+    newer_than: asked when a statement met another schema; a request is then answered anew by the snapshot that holds.
+    """
     settings = limits or LimitSettings()
     parsing = Limits(
         max_url=settings.max_url,
@@ -72,17 +85,21 @@ def records_app(
         filter_depth=settings.filter_depth,
         embed_depth=settings.embed_depth,
     )
-    return RecordsApp(records, parsing, prefix, root)
+    return RecordsApp(records, parsing, prefix, root, newer_than)
 
 
 class RecordsApp:
     """An ASGI app that gives its answer as a value to whoever asks for that."""
 
-    def __init__(self, records: Records, limits: Limits, prefix: str, root: Root | None) -> None:
+    def __init__(
+        self, records: Records, limits: Limits, prefix: str, root: Root | None, newer_than: NewerThan | None
+    ) -> None:
         self._records = records
         self._limits = limits
         self._prefix = prefix
         self._root = root
+        self._newer_than = newer_than
+        self._tasks: set[asyncio.Task[None]] = set()
         self._verbs: dict[str, Callable[[Asked, str], Awaitable[Reply]]] = {
             "GET": self._read,
             "HEAD": self._read,
@@ -104,11 +121,15 @@ class RecordsApp:
         """The answer, with the schema when the caller named it."""
         identity = caller(scope)
         asked = read_head(scope, receive, identity, self._prefix)
+        rules = self._records.snapshot()[0]
         try:
             reply = await self._answer(asked)
-        except DatabaseError as error:
-            note_readable(scope, error, identity, self._records.snapshot()[0])
-            raise
+        except (DatabaseError, SchemaChanged) as error:
+            # Nothing of it was written: the statement failed, and it was all of the transaction or rolled it back.
+            if not is_of_another_schema(error) or self._newer_than is None or not await self._newer_than(rules):
+                self._note(error, asked, rules)
+                raise
+            reply = await self._anew(asked)
         return _named(reply, asked.profile)
 
     def begin(self, scope: Scope, settle: Settle) -> bool:
@@ -124,7 +145,10 @@ class RecordsApp:
 
         def told(page: Page | BaseException) -> None:
             if isinstance(page, BaseException):
-                settle(page)
+                if self._newer_than is not None and isinstance(page, MbaasError) and is_of_another_schema(page):
+                    self._spawn(self._settle_anew(scope, settle))
+                else:
+                    settle(page)
                 return
             try:
                 settle(_named(listed(asked, page, offset), profile))
@@ -132,6 +156,30 @@ class RecordsApp:
                 settle(error)
 
         return self._records.begin_read(found, identity.role, told)
+
+    async def _settle_anew(self, scope: Scope, settle: Settle) -> None:
+        """The ordinary way, which waits for the schema to be known."""
+        try:
+            settle(await self.reply(scope, _no_body))
+        except Exception as error:
+            settle(error)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _anew(self, asked: Asked) -> Reply:
+        rules = self._records.snapshot()[0]
+        try:
+            return await self._answer(asked)
+        except DatabaseError as error:
+            self._note(error, asked, rules)
+            raise
+
+    def _note(self, error: MbaasError, asked: Asked, rules: RuleSet) -> None:
+        if isinstance(error, DatabaseError):
+            note_readable(asked.scope, error, asked.identity, rules, asked.names[0])
 
     def _answer(self, asked: Asked) -> Awaitable[Reply]:
         names = asked.names
