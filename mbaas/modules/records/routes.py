@@ -5,6 +5,7 @@ It stands inside the edge, which found out who is asking and words whatever is r
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -12,12 +13,12 @@ import msgspec
 
 from mbaas.adapters.postgres.errors import is_of_another_schema
 from mbaas.config.settings import LimitSettings
-from mbaas.core.errors import DatabaseError, MbaasError, SchemaChanged, UnknownCollection
+from mbaas.core.errors import DatabaseError, SchemaChanged, UnknownCollection
 from mbaas.core.expr.types import FALSE
 from mbaas.core.identity import Identity
 from mbaas.core.plan.names import perhaps
 from mbaas.core.query.body import parse_call, parse_insert, parse_update
-from mbaas.core.query.errors import CallMethodNotAllowed, MethodNotAllowed, UnknownPath
+from mbaas.core.query.errors import CallMethodNotAllowed, MethodNotAllowed, RangeInvalid, UnknownPath
 from mbaas.core.query.headers import content_type, parse_content_type
 from mbaas.core.query.limits import Limits
 from mbaas.core.query.parse import parse_parameters
@@ -36,7 +37,8 @@ from mbaas.core.query.types import (
 from mbaas.core.rules.ruleset import RuleSet
 from mbaas.core.schema.catalog import Operation
 from mbaas.http.caller import caller
-from mbaas.http.respond import Receive, Reply, Scope, Send, send_reply
+from mbaas.http.exchange import Settle
+from mbaas.http.respond import Message, Receive, Reply, Scope, Send, send_reply
 from mbaas.modules.records.answers import (
     applied_preferences,
     bare,
@@ -49,7 +51,9 @@ from mbaas.modules.records.answers import (
 )
 from mbaas.modules.records.asked import Asked, read_head
 from mbaas.modules.records.dialect import note_readable
+from mbaas.modules.records.prepared import Found
 from mbaas.modules.records.put import check_put, put_query
+from mbaas.modules.records.results import Page
 from mbaas.modules.records.service import Records
 
 NewerThan: TypeAlias = Callable[[RuleSet], Awaitable[bool]]
@@ -95,6 +99,7 @@ class RecordsApp:
         self._prefix = prefix
         self._root = root
         self._newer_than = newer_than
+        self._waiting: set[asyncio.Future[Reply]] = set()
         self._verbs: dict[str, Callable[[Asked, str], Awaitable[Reply]]] = {
             "GET": self._read,
             "HEAD": self._read,
@@ -120,56 +125,97 @@ class RecordsApp:
         try:
             reply = await self._answer(asked)
         except (DatabaseError, SchemaChanged) as error:
-            # Nothing of it was written: the statement failed, and it was all of the transaction or rolled it back.
-            if not is_of_another_schema(error) or self._newer_than is None or not await self._newer_than(rules):
-                self._note(error, asked, rules)
-                raise
-            reply = await self._anew(asked)
-        if asked.profile is None:
-            return reply
-        return msgspec.structs.replace(reply, headers=(*reply.headers, (b"content-profile", asked.profile)))
+            reply = await self._anew(asked, rules, error)
+        return _named(reply, asked.profile)
 
-    async def _anew(self, asked: Asked) -> Reply:
+    def begin(self, scope: Scope, settle: Settle) -> bool:
+        """A read of a known shape that finds a record by its key; anything else is not for this."""
+        identity = scope["state"].get("caller")
+        if not isinstance(identity, Identity):
+            return False
+        asked = read_head(scope, _no_body, identity, self._prefix)
+        found = None if len(asked.names) != 1 else self._shaped(asked, asked.names[0])
+        if found is None:
+            return False
+        profile, offset = asked.profile, found[0].offset
         rules = self._records.snapshot()[0]
+
+        def told(page: Page | BaseException) -> None:
+            if isinstance(page, DatabaseError | SchemaChanged) and is_of_another_schema(page):
+                self._later(self._anew(asked, rules, page), profile, settle)
+                return
+            if isinstance(page, BaseException):
+                settle(page)
+                return
+            try:
+                settle(_named(listed(asked, page, offset), profile))
+            except RangeInvalid as error:
+                settle(error)
+
+        return self._records.begin_read(found, identity.role, told)
+
+    async def _anew(self, asked: Asked, rules: RuleSet, error: DatabaseError | SchemaChanged) -> Reply:
+        """The answer by another snapshot, when a statement planned by ``rules`` met another schema. Else the error.
+
+        Nothing was written: the statement failed, and it was all of the transaction or rolled it back.
+        """
         try:
+            if not is_of_another_schema(error) or self._newer_than is None:
+                raise error
+            newer = await self._newer_than(rules)
+            if not newer and not isinstance(error, SchemaChanged):  # which comes of the connection's own statement
+                raise error
+            rules = self._records.snapshot()[0]
             return await self._answer(asked)
-        except DatabaseError as error:
-            self._note(error, asked, rules)
+        except DatabaseError as failed:
+            note_readable(asked.scope, failed, asked.identity, rules, asked.names[0])
             raise
 
-    def _note(self, error: MbaasError, asked: Asked, rules: RuleSet) -> None:
-        if isinstance(error, DatabaseError):
-            note_readable(asked.scope, error, asked.identity, rules, asked.names[0])
+    def _later(self, answer: Awaitable[Reply], profile: bytes | None, settle: Settle) -> None:
+        """Settles a request that cannot be answered without waiting after all."""
 
-    async def _answer(self, asked: Asked) -> Reply:
+        def done(task: asyncio.Future[Reply]) -> None:
+            self._waiting.discard(task)
+            error = SchemaChanged() if task.cancelled() else task.exception()
+            settle(_named(task.result(), profile) if error is None else error)
+
+        task = asyncio.ensure_future(answer)
+        self._waiting.add(task)
+        task.add_done_callback(done)
+
+    def _answer(self, asked: Asked) -> Awaitable[Reply]:
         names = asked.names
         if len(names) == 1:
             verb = self._verbs.get(asked.method)
             if verb is None:
                 raise MethodNotAllowed(asked.method)
-            return await verb(asked, names[0])
+            return verb(asked, names[0])
         if len(names) == 2 and names[0] == "rpc":
-            return await self._function(asked, names[1])
+            return self._function(asked, names[1])
         if not names and self._root is not None and asked.method in ("GET", "HEAD"):
-            return await self._root(asked.scope, asked.identity)
+            return self._root(asked.scope, asked.identity)
         raise UnknownPath()
 
     # --- collections -------------------------------------------------------------------------------------------------
 
     async def _read(self, asked: Asked, name: str) -> Reply:
-        if asked.method == "GET" and b"range" not in asked.head:
-            found = self._records.shapes.read(
-                name, asked.query, asked.identity, preferences=asked.preferences, media=asked.media, limits=self._limits
-            )
-            if found is not None:
-                page = await self._records.read_prepared(found, asked.identity.role)
-                return listed(asked, page, found[0].offset)
+        found = self._shaped(asked, name)
+        if found is not None:
+            page = await self._records.read_prepared(found, asked.identity.role)
+            return listed(asked, page, found[0].offset)
         parts = parse_parameters(asked.query, self._limits).parts
         if asked.method == "GET" and b"range" in asked.head:
             parts = apply_range(parts, asked.text(b"range"), asked.text(b"range-unit"))
         query = ReadQuery(collection=name, parts=parts, preferences=asked.preferences, media=asked.media)
         page = await self._records.read(query, asked.identity, body=asked.method == "GET")
         return listed(asked, page, parts.windows.get((), _WHOLE).offset)
+
+    def _shaped(self, asked: Asked, name: str) -> Found | None:
+        if asked.method != "GET" or b"range" in asked.head:
+            return None
+        return self._records.shapes.read(
+            name, asked.query, asked.identity, preferences=asked.preferences, media=asked.media, limits=self._limits
+        )
 
     async def _insert(self, asked: Asked, name: str) -> Reply:
         parameters, payload = await self._body(asked, parse_insert)
@@ -306,6 +352,17 @@ class RecordsApp:
             read_only=True,
             **_outward(asked, parameters.parts),
         )
+
+
+async def _no_body() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+def _named(reply: Reply, profile: bytes | None) -> Reply:
+    """With the schema, when the caller named it."""
+    if profile is None:
+        return reply
+    return msgspec.structs.replace(reply, headers=(*reply.headers, (b"content-profile", profile)))
 
 
 def _outward(asked: Asked, parts: ReadParts) -> dict[str, Any]:
