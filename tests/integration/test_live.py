@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.app import Migrator, migrated
 from mbaas.config.load import load
+from mbaas.core.identity import ANON
 from mbaas.core.observe import CatalogInForce, CatalogNotTaken
 from mbaas.core.sql.fragment import Statement
 from mbaas.hooks.dispatch import Hooks
@@ -177,3 +179,24 @@ async def test_what_depends_on_the_caller_alone_keeps_its_index(node: Node) -> N
     assert name is not None
     lines = await node.database.fetch_rows(Statement(statement.text.format(name[0]), ("no uuid",)))
     assert "Index Scan" in str(lines[0][0])
+
+
+async def test_a_read_that_is_answered_without_a_task_finds_the_new_schema_too(node: Node) -> None:
+    await node.start()
+    shared = Database(node.database.url, connections=1, unsafe_dev=True, coalesce=True)
+    await shared.open()
+    app = records_app(Records(shared, node.live, Hooks()), newer_than=node.live.newer_than)
+
+    async def read() -> Any:
+        answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        scope = {
+            "type": "http", "method": "GET", "path": "/rest/v1/notes", "raw_path": b"/rest/v1/notes",
+            "query_string": b"id=eq.1", "headers": [], "state": {"caller": ANON},
+        }  # fmt: skip
+        assert app.begin(scope, answered.set_result)
+        return await answered
+
+    assert b"text" in (await read()).body
+    await node.apply(HEADLINE)
+    assert b"headline" in (await read()).body
+    await shared.close()

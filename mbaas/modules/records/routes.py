@@ -6,14 +6,14 @@ It stands inside the edge, which found out who is asking and words whatever is r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 import msgspec
 
 from mbaas.adapters.postgres.errors import is_of_another_schema
 from mbaas.config.settings import LimitSettings
-from mbaas.core.errors import DatabaseError, MbaasError, SchemaChanged, UnknownCollection
+from mbaas.core.errors import DatabaseError, SchemaChanged, UnknownCollection
 from mbaas.core.expr.types import FALSE
 from mbaas.core.identity import Identity
 from mbaas.core.plan.names import perhaps
@@ -99,7 +99,7 @@ class RecordsApp:
         self._prefix = prefix
         self._root = root
         self._newer_than = newer_than
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: set[asyncio.Future[Reply]] = set()
         self._verbs: dict[str, Callable[[Asked, str], Awaitable[Reply]]] = {
             "GET": self._read,
             "HEAD": self._read,
@@ -125,11 +125,7 @@ class RecordsApp:
         try:
             reply = await self._answer(asked)
         except (DatabaseError, SchemaChanged) as error:
-            # Nothing of it was written: the statement failed, and it was all of the transaction or rolled it back.
-            if not is_of_another_schema(error) or self._newer_than is None or not await self._newer_than(rules):
-                self._note(error, asked, rules)
-                raise
-            reply = await self._anew(asked)
+            reply = await self._anew(asked, rules, error)
         return _named(reply, asked.profile)
 
     def begin(self, scope: Scope, settle: Settle) -> bool:
@@ -142,13 +138,14 @@ class RecordsApp:
         if found is None:
             return False
         profile, offset = asked.profile, found[0].offset
+        rules = self._records.snapshot()[0]
 
         def told(page: Page | BaseException) -> None:
+            if isinstance(page, DatabaseError | SchemaChanged) and is_of_another_schema(page):
+                self._later(self._anew(asked, rules, page), profile, settle)
+                return
             if isinstance(page, BaseException):
-                if self._newer_than is not None and isinstance(page, MbaasError) and is_of_another_schema(page):
-                    self._spawn(self._settle_anew(scope, settle))
-                else:
-                    settle(page)
+                settle(page)
                 return
             try:
                 settle(_named(listed(asked, page, offset), profile))
@@ -157,29 +154,34 @@ class RecordsApp:
 
         return self._records.begin_read(found, identity.role, told)
 
-    async def _settle_anew(self, scope: Scope, settle: Settle) -> None:
-        """The ordinary way, which waits for the schema to be known."""
-        try:
-            settle(await self.reply(scope, _no_body))
-        except Exception as error:
-            settle(error)
+    async def _anew(self, asked: Asked, rules: RuleSet, error: DatabaseError | SchemaChanged) -> Reply:
+        """The answer by another snapshot, when a statement planned by ``rules`` met another schema. Else the error.
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _anew(self, asked: Asked) -> Reply:
-        rules = self._records.snapshot()[0]
+        Nothing was written: the statement failed, and it was all of the transaction or rolled it back.
+        """
         try:
+            if not is_of_another_schema(error) or self._newer_than is None:
+                raise error
+            newer = await self._newer_than(rules)
+            if not newer and not isinstance(error, SchemaChanged):  # which comes of the connection's own statement
+                raise error
+            rules = self._records.snapshot()[0]
             return await self._answer(asked)
-        except DatabaseError as error:
-            self._note(error, asked, rules)
+        except DatabaseError as failed:
+            note_readable(asked.scope, failed, asked.identity, rules, asked.names[0])
             raise
 
-    def _note(self, error: MbaasError, asked: Asked, rules: RuleSet) -> None:
-        if isinstance(error, DatabaseError):
-            note_readable(asked.scope, error, asked.identity, rules, asked.names[0])
+    def _later(self, answer: Awaitable[Reply], profile: bytes | None, settle: Settle) -> None:
+        """Settles a request that cannot be answered without waiting after all."""
+
+        def done(task: asyncio.Future[Reply]) -> None:
+            self._waiting.discard(task)
+            error = SchemaChanged() if task.cancelled() else task.exception()
+            settle(_named(task.result(), profile) if error is None else error)
+
+        task = asyncio.ensure_future(answer)
+        self._waiting.add(task)
+        task.add_done_callback(done)
 
     def _answer(self, asked: Asked) -> Awaitable[Reply]:
         names = asked.names
