@@ -54,10 +54,6 @@ class Sealer:
                     break
         raise NotOpened("a sealed value does not open", hint="is secrets.toml the one it was sealed with?")
 
-    def is_current(self, sealed: bytes) -> bool:
-        """Whether it was sealed with the key that seals now."""
-        return sealed[1 : 1 + _NAME] == _keys(self._secrets(), self._purpose)[0][0]
-
 
 def _keys(secrets: Secrets, purpose: str) -> tuple[tuple[bytes, AESGCM], ...]:
     """The keys that open, by name; the first one seals."""
