@@ -33,6 +33,7 @@ from mbaas.config.settings import Config
 from mbaas.core.errors import ConfigError, DestructiveChange, MbaasError
 from mbaas.core.identity import Identity, Role
 from mbaas.core.observe import Observe, ignore
+from mbaas.core.plan.authorize import Grants
 from mbaas.core.rules.ruleset import RuleSet, compile_rules
 from mbaas.core.sql.migration import Plan
 from mbaas.core.sql.policy import render_policies
@@ -157,7 +158,8 @@ def routes(
     config: Config, rules: RuleSet, database: Database, hooks: Hooks, auth: ASGIApp, observe: Observe
 ) -> Litestar:
     """Every route. Hot prefixes are raw ASGI mounts; nothing stands between the edge and them."""
-    records = Records(database, lambda: rules, hooks, max_rows=config.limits.max_rows)
+    grants = Grants(aggregates=frozenset(("service_role", *config.rest.aggregates)))
+    records = Records(database, lambda: rules, hooks, max_rows=config.limits.max_rows, grants=grants)
     described = described_for(config, rules)
 
     async def root(_: Scope, identity: Identity) -> Reply:
@@ -175,7 +177,7 @@ def routes(
     )
     return Litestar(
         route_handlers=[
-            mount("/rest/v1", records_app(records, limits=config.limits, root=root)),
+            mount("/rest/v1", records_app(records, limits=config.limits, rest=config.rest, root=root)),
             mount("/auth/v1", auth),
             mount(PLUGINS, plugins),
             *([mount("/openapi.json", document), mount("/docs", DocsPage())] if config.server.docs else []),

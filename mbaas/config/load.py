@@ -18,6 +18,7 @@ from mbaas.config.settings import (
     LogSettings,
     MailSettings,
     PluginSettings,
+    RestSettings,
     ServerSettings,
 )
 from mbaas.config.shape import Shape, nearest
@@ -30,6 +31,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "app": AppSettings,
     "server": ServerSettings,
     "limits": LimitSettings,
+    "rest": RestSettings,
     "database": DatabaseSettings,
     "mail": MailSettings,
     "auth": AuthSettings,

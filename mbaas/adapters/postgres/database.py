@@ -34,6 +34,7 @@ _RETRIED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 # One message. The cleaning comes before the commit, since that does not fail in a transaction which already has failed:
 # it then rolls back without a word. What is deferred to the commit is done before the cleaning, still as the caller.
 _COMMIT = f"set constraints all immediate; {CLEAN}; commit"
+_UNDO = f"set constraints all immediate; {ROLLBACK}"  # what the commit would have refused is refused here too
 _ROLLBACK_S = 2.0
 _BECOME = """
 select set_config('role', $1, true),
@@ -182,9 +183,9 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def transaction(
-        self, *, caller: Identity | None = None, read_only: bool = False
+        self, *, caller: Identity | None = None, read_only: bool = False, commit: bool = True
     ) -> AsyncIterator[Transaction]:
-        """Statements in one transaction, rolled back when the block raises.
+        """Statements in one transaction, rolled back when the block raises, and in any case without ``commit``.
 
         caller: run as that role with its claims and its time limit, all local to the transaction, so that policies
         apply. ``None``: as the owner, whom no policy holds. Do not use the database itself inside the block: that
@@ -196,7 +197,7 @@ class Database:
             if caller is not None:
                 await transaction.fetch_row(self._become(caller))
             yield transaction
-            await transaction.execute(_COMMIT)
+            await transaction.execute(_COMMIT if commit else _UNDO)
 
     async def _run(self, method: str, statement: Statement, role: Role) -> Any:
         """One statement in a transaction of its own, tried again when another transaction stood in the way.

@@ -12,7 +12,7 @@ import msgspec
 
 from mbaas.core.errors import RuleRefused
 from mbaas.core.expr.types import TRUE, Column, Expr, all_of
-from mbaas.core.expr.walk import uses_patterns
+from mbaas.core.expr.walk import own_columns, uses_patterns
 from mbaas.core.identity import Identity, Role
 from mbaas.core.plan.errors import PatternsOff
 from mbaas.core.plan.types import (
@@ -26,6 +26,7 @@ from mbaas.core.plan.types import (
     Plan,
     ReadPlan,
     UpdatePlan,
+    tested_embed,
 )
 from mbaas.core.query.errors import AggregatesOff
 from mbaas.core.rules.ruleset import RuleSet
@@ -124,7 +125,11 @@ def authorize(plan: Plan, identity: Identity, rules: RuleSet, grants: Grants = G
     """The plan with everything the rules have to say about it. Raises Forbidden for what is not for this caller."""
     caller = _Caller(identity, rules, grants)
     if isinstance(plan, ListPlan):
-        return AuthorizedList(identity=identity, answer=plan.answer, rows=caller.rows(plan.rows))
+        rows = caller.rows(plan.rows)
+        answer = plan.answer
+        if answer.total in ("planned", "estimated") and _hides(rows):
+            answer = msgspec.structs.replace(answer, total="exact")
+        return AuthorizedList(identity=identity, answer=answer, rows=rows)
     if isinstance(plan, InsertPlan):
         return caller.insert(plan)
     if isinstance(plan, UpdatePlan):
@@ -255,6 +260,22 @@ class _Caller:
     def check_patterns(self, where: Expr) -> None:
         if not self.patterns and uses_patterns(where):
             raise PatternsOff()
+
+
+def _hides(rows: AuthorizedRows) -> bool:
+    """Whether a count of them depends on something the caller does not see.
+
+    PostgreSQL estimates from statistics of whole tables: how many rows a filter leaves would tell of hidden values.
+    """
+    visible = rows.visible
+    if visible is not None and (visible.rule != TRUE or any(mask != TRUE for _, mask in visible.masks or ())):
+        return True
+    tested = {tested_embed(Column(name)) for name in own_columns(rows.plan.where)}
+    counted = [embed.alias for embed in rows.plan.embeds if embed.inner or embed.alias in tested]
+    return any(
+        _hides(rows.embeds[alias]) or (alias in rows.junctions and rows.junctions[alias].rule != TRUE)
+        for alias in counted
+    )
 
 
 def _counts(plan: ReadPlan) -> bool:

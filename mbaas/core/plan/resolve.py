@@ -55,7 +55,7 @@ def resolve_list(query: ReadQuery, resolver: Resolver) -> ListPlan:
         answer=Answer(
             singular=query.media.kind == "object",
             stripped=query.media.stripped,
-            total=query.preferences.count is not None,
+            total=query.preferences.count,
         ),
     )
 

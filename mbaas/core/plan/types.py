@@ -13,6 +13,7 @@ from mbaas.core.expr.types import TRUE, Column, Expr
 from mbaas.core.plan.relations import Relation
 from mbaas.core.schema.catalog import Argument, Collection, Field, Function
 
+Counting: TypeAlias = Literal["exact", "planned", "estimated"]
 AggregateName: TypeAlias = Literal["sum", "avg", "min", "max", "count"]
 
 _EMBED_TEST = "\0"  # no column of PostgreSQL can hold a NUL, so no name of a caller meets this one
@@ -106,7 +107,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What goes out besides doing it.
 
     rows: the representation, ``None``: none. location: ``rows`` are keys, for that header. singular: exactly one row
-    or nothing happens. max_affected: more rows and nothing happens. total: of a read, rows regardless of the window.
+    or nothing happens. max_affected: more rows and nothing happens. total: of a read, how to know the rows regardless
+    of the window; ``None``: not at all. rollback: it is all taken back in the end.
     """
 
     rows: ReadPlan | None = None
@@ -114,7 +116,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     singular: bool = False
     stripped: bool = False
     max_affected: int | None = None
-    total: bool = False
+    total: Counting | None = None
+    rollback: bool = False
 
 
 class Conflict(msgspec.Struct, frozen=True, kw_only=True):

@@ -98,6 +98,7 @@ def _answer(query: InsertQuery | UpdateQuery | DeleteQuery, collection: Collecti
         singular=query.media.kind == "object",
         stripped=query.media.stripped,
         max_affected=max_affected(preferences),
+        rollback=preferences.transaction == "rollback",
     )
 
 

@@ -87,14 +87,23 @@ class Rows:
         cut = concat("(select ", alias, ".* from ", relation, where, ending, ") ", alias)
         return concat("select ", outputs, " from ", cut, laterals)
 
-    def count(self, rows: AuthorizedRows, alias: str, *, source: Fragment | None = None) -> Fragment:
-        """The select statement of how many rows there are regardless of the window."""
-        if rows.plan.grouped:
-            plan = msgspec.structs.replace(rows.plan, order=(), limit=None, offset=0)
-            groups = self.select(msgspec.structs.replace(rows, plan=plan), alias, source=source)
-            return concat("select count(*) from (", groups, ") c")
+    def count(
+        self, rows: AuthorizedRows, alias: str, *, source: Fragment | None = None, most: int | None = None
+    ) -> Fragment:
+        """The select statement of how many rows there are regardless of the window. most: where counting stops."""
+        if rows.plan.grouped or most is not None:
+            stop = "" if most is None else f" limit {most:d}"
+            return concat("select count(*) from (", self.counted(rows, alias, source=source), stop, ") c")
         relation, where = self.matching(rows, alias, source=source)
         return concat("select count(*) from ", relation, where)
+
+    def counted(self, rows: AuthorizedRows, alias: str, *, source: Fragment | None = None) -> Fragment:
+        """The select statement of the rows themselves, regardless of the window, without what is in them."""
+        if rows.plan.grouped:
+            plan = msgspec.structs.replace(rows.plan, order=(), limit=None, offset=0)
+            return self.select(msgspec.structs.replace(rows, plan=plan), alias, source=source)
+        relation, where = self.matching(rows, alias, source=source)
+        return concat("select 1 from ", relation, where)
 
     def matching(
         self, rows: AuthorizedRows, alias: str, *, source: Fragment | None = None, link: Fragment | None = None

@@ -6,9 +6,10 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+from mbaas.config.settings import RestSettings
 from mbaas.core.errors import BodyInvalid
 from mbaas.core.identity import Identity
-from mbaas.core.query.errors import UnknownSchema
+from mbaas.core.query.errors import PreferenceInvalid, UnknownSchema
 from mbaas.core.query.headers import ROOT, ROWS, parse_accept, parse_prefer
 from mbaas.core.query.types import Media, Preferences
 from mbaas.http.respond import Receive, Scope
@@ -62,18 +63,19 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             message = await self.receive()
 
 
-def read_head(scope: Scope, receive: Receive, identity: Identity, prefix: str) -> Asked:
-    """Raises UnknownSchema, NotAcceptable, PreferenceInvalid."""
+def read_head(scope: Scope, receive: Receive, identity: Identity, prefix: str, rest: RestSettings) -> Asked:
+    """rest: what of it a caller may ask for. Raises UnknownSchema, NotAcceptable, PreferenceInvalid."""
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     head = dict(headers)
     method: str = scope["method"]
     names = _names(scope, prefix)
     preferences = _NO_PREFERENCES
     if b"prefer" in head:
-        preferences = parse_prefer(_all(headers, b"prefer"))
+        preferences = _allowed(parse_prefer(_all(headers, b"prefer")), rest)
     media = _JSON
     if b"accept" in head:
-        media = parse_accept(", ".join(_all(headers, b"accept")), ROWS if names else ROOT)
+        plans = rest.plans and identity.bypasses_rules and bool(names)
+        media = parse_accept(", ".join(_all(headers, b"accept")), ROWS if names else ROOT, plans=plans)
     profile = head.get(b"accept-profile" if method in ("GET", "HEAD") else b"content-profile")
     if profile is not None and profile != SCHEMA.encode():
         raise UnknownSchema(profile.decode("latin-1"))
@@ -88,6 +90,15 @@ def read_head(scope: Scope, receive: Receive, identity: Identity, prefix: str) -
         media=media,
         profile=profile,
     )
+
+
+def _allowed(preferences: Preferences, rest: RestSettings) -> Preferences:
+    """How a transaction ends is a caller's to say only where the settings let it; a strict one is told so."""
+    if preferences.transaction is None or rest.rollback:
+        return preferences
+    if preferences.handling == "strict":
+        raise PreferenceInvalid((f"tx={preferences.transaction}",))
+    return msgspec.structs.replace(preferences, transaction=None)
 
 
 def _all(headers: list[tuple[bytes, bytes]], name: bytes) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from mbaas.config.settings import LimitSettings
+from mbaas.config.settings import LimitSettings, RestSettings
 from mbaas.core.errors import DatabaseError, UnknownCollection
 from mbaas.core.expr.types import FALSE
 from mbaas.core.identity import Identity
@@ -45,6 +45,7 @@ from mbaas.modules.records.answers import (
 )
 from mbaas.modules.records.asked import Asked, read_head
 from mbaas.modules.records.dialect import note_readable
+from mbaas.modules.records.explain import Query
 from mbaas.modules.records.put import check_put, put_query
 from mbaas.modules.records.service import Records
 
@@ -55,7 +56,12 @@ _WHOLE = Window()
 
 
 def records_app(
-    records: Records, *, limits: LimitSettings | None = None, prefix: str = "/rest/v1", root: Root | None = None
+    records: Records,
+    *,
+    limits: LimitSettings | None = None,
+    rest: RestSettings | None = None,
+    prefix: str = "/rest/v1",
+    root: Root | None = None,
 ) -> ASGIApp:
     """The app, to be mounted at ``prefix``; the scope's path may or may not still carry it."""
     settings = limits or LimitSettings()
@@ -67,13 +73,14 @@ def records_app(
         filter_depth=settings.filter_depth,
         embed_depth=settings.embed_depth,
     )
-    return _App(records, parsing, prefix, root)
+    return _App(records, parsing, rest or RestSettings(), prefix, root)
 
 
 class _App:
-    def __init__(self, records: Records, limits: Limits, prefix: str, root: Root | None) -> None:
+    def __init__(self, records: Records, limits: Limits, rest: RestSettings, prefix: str, root: Root | None) -> None:
         self._records = records
         self._limits = limits
+        self._rest = rest
         self._prefix = prefix
         self._root = root
         self._verbs: dict[str, Callable[[Asked, str], Awaitable[Reply]]] = {
@@ -88,7 +95,7 @@ class _App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         identity = caller(scope)
-        asked = read_head(scope, receive, identity, self._prefix)
+        asked = read_head(scope, receive, identity, self._prefix, self._rest)
         try:
             reply = await self._answer(asked)
         except DatabaseError as error:
@@ -116,6 +123,8 @@ class _App:
         if asked.method == "GET" and b"range" in asked.head:
             parts = apply_range(parts, asked.text(b"range"), asked.text(b"range-unit"))
         query = ReadQuery(collection=name, parts=parts, preferences=asked.preferences, media=asked.media)
+        if asked.media.explain is not None:
+            return await self._explain(asked, query)
         page = await self._records.read(query, asked.identity, body=asked.method == "GET")
         return listed(asked, page, parts.windows.get((), _WHOLE).offset)
 
@@ -128,6 +137,8 @@ class _App:
             on_conflict=parameters.on_conflict,
             **_outward(asked, parameters.parts),
         )
+        if asked.media.explain is not None:
+            return await self._explain(asked, query)
         written = await self._records.insert(query, asked.identity)
         merged = asked.preferences.resolution == "merge-duplicates" and written.inserted == 0 and payload.rows != 0
         status = 200 if merged else 201
@@ -143,9 +154,10 @@ class _App:
         collection = self._records.snapshot()[1].collection(name)
         if collection is not None:
             check_put(collection, parameters.parts, payload)
-        written = await self._records.insert(
-            put_query(name, payload, **_outward(asked, parameters.parts)), asked.identity
-        )
+        query = put_query(name, payload, **_outward(asked, parameters.parts))
+        if asked.media.explain is not None:
+            return await self._explain(asked, query)
+        written = await self._records.insert(query, asked.identity)
         headers = ((b"content-range", content_range(0, 0, written.affected if asked.counts else None)),)
         if written.inserted:
             return represented(asked, written, headers, given=201, silent=201)
@@ -156,6 +168,8 @@ class _App:
         query = UpdateQuery(
             collection=name, payload=payload.text, columns=payload.columns, **_outward(asked, parameters.parts)
         )
+        if asked.media.explain is not None:
+            return await self._explain(asked, query)
         written = await self._records.update(query, asked.identity)
         total = written.affected if asked.counts and payload.columns else None
         headers = ((b"content-range", content_range(0, written.affected, total)),)
@@ -164,6 +178,8 @@ class _App:
     async def _delete(self, asked: Asked, name: str) -> Reply:
         parameters = parse_parameters(asked.query, self._limits)
         query = DeleteQuery(collection=name, **_outward(asked, parameters.parts))
+        if asked.media.explain is not None:
+            return await self._explain(asked, query)
         written = await self._records.delete(query, asked.identity)
         headers = ((b"content-range", content_range(0, 0, written.affected if asked.counts else None)),)
         return represented(asked, written, headers, given=200, silent=204)
@@ -184,6 +200,11 @@ class _App:
         methods += ["DELETE"] if some("delete") else []
         return Reply(200, headers=((b"allow", ",".join(methods).encode()),))
 
+    async def _explain(self, asked: Asked, query: Query) -> Reply:
+        """The plan instead of the rows. HEAD gets the headers of it."""
+        plan = await self._records.explain(query, asked.identity)
+        return Reply(200, plan.encode(), content_type=content_type(asked.media).encode())
+
     async def _body(self, asked: Asked, parse: Callable[..., Payload]) -> tuple[Parameters, Payload]:
         parameters = parse_parameters(asked.query, self._limits)
         kind = parse_content_type(asked.text(b"content-type"))
@@ -201,6 +222,8 @@ class _App:
             query = self._got_call(asked, name)
         else:
             raise CallMethodNotAllowed(method)
+        if asked.media.explain is not None:
+            return await self._explain(asked, query)
         called = await self._records.call(query, asked.identity)
         page = called.page
         if called.function.returns == "void":
