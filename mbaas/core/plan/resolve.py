@@ -137,6 +137,7 @@ class Resolver:
                 if item.alias:
                     tests[item.alias] = embed
                 if item.spread:
+                    grouped = grouped or embed.plan.aggregates
                     outputs.append(SpreadOutput(embed.alias))
                 elif item.items:
                     outputs.append(EmbedOutput(item.alias or item.target, embed.alias))
@@ -160,7 +161,9 @@ class Resolver:
         if relation.to_one:
             plan = msgspec.structs.replace(plan, order=(), limit=1, offset=0)
         if item.spread and plan.grouped:
-            raise Unsupported("aggregates inside a spread")
+            if not relation.to_one:
+                raise Unsupported("Aggregates are not implemented for one-to-many or many-to-many spreads.")
+            plan = msgspec.structs.replace(plan, grouped=False)
         return Embed(alias=alias, relation=relation, plan=plan, inner=item.inner)
 
     def _order(self, term: OrderTerm, owner: Owner, embeds: Mapping[str, Embed]) -> Order:

@@ -5,6 +5,7 @@ A plan is a tree: each embed holds the plan of its own rows. ``alias`` ("e1", "e
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -57,7 +58,10 @@ class EmbedOutput(msgspec.Struct, frozen=True, tag="embed"):
 
 
 class SpreadOutput(msgspec.Struct, frozen=True, tag="spread"):
-    """The keys of a to-one embed, lifted to this level."""
+    """The keys of an embed, lifted to this level; each a list when there may be several records.
+
+    Aggregates of a to-one embed are lifted too: they are of the rows here, and the embed gives what they are made of.
+    """
 
     alias: str
 
@@ -86,8 +90,8 @@ class Embed(msgspec.Struct, frozen=True, kw_only=True):
 class ReadPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Rows of one collection, or of a function's result.
 
-    collection: whose rows; ``None``: a function's, of a type that is no collection's. grouped: there are aggregates, so
-    the other outputs group. outputs may be empty: an embed that only filters.
+    collection: whose rows; ``None``: a function's, of a type that is no collection's. grouped: there are aggregates of
+    this level's rows, so the other outputs group. outputs may be empty: an embed that only filters.
     """
 
     collection: Collection | None
@@ -98,6 +102,19 @@ class ReadPlan(msgspec.Struct, frozen=True, kw_only=True):
     offset: int = 0
     embeds: tuple[Embed, ...] = ()
     grouped: bool = False
+
+    @property
+    def aggregates(self) -> bool:
+        """Whether there are any among its keys, its own or lifted ones."""
+        return any(isinstance(output, AggregateOutput) for _, output in self.columns())
+
+    def columns(self) -> Iterator[tuple[str, Output]]:
+        """The columns of one row, in order: the key of each and its output, for a spread one that of the embed."""
+        for output in self.outputs:
+            if isinstance(output, SpreadOutput):
+                yield from dict(self.embed(output.alias).plan.columns()).items()
+            else:
+                yield output.key, output
 
     def embed(self, alias: str) -> Embed:
         return next(embed for embed in self.embeds if embed.alias == alias)

@@ -215,16 +215,26 @@ class Rows:
         if isinstance(output, FieldOutput):
             yield concat(self.expr(output.expr, of(alias)), " as ", identifier(output.key))
         elif isinstance(output, AggregateOutput):
-            argument = sql("*") if output.argument is None else self.expr(output.argument, of(alias))
-            cast = "" if output.cast is None else f"::{output.cast}"
-            yield concat(f"{output.function}(", argument, f"){cast} as ", identifier(output.key))
+            if rows.plan.grouped:
+                argument = sql("*") if output.argument is None else self.expr(output.argument, of(alias))
+                yield _aggregate(output, argument)
+            else:  # lifted
+                argument = sql("1") if output.argument is None else self.expr(output.argument, of(alias))
+                yield concat(argument, " as ", identifier(output.key))
         elif isinstance(output, EmbedOutput):
             embed = rows.plan.embed(output.alias)
             lateral = f"coalesce({embed.alias}.value, '[]')" if not embed.relation.to_one else f"{embed.alias}.value"
             yield concat(lateral, "::jsonb as " if rows.plan.grouped else " as ", identifier(output.key))
         else:
-            for key in keys(rows.plan.embed(output.alias).plan):
-                yield concat(output.alias, ".", identifier(key))
+            embed = rows.plan.embed(output.alias)
+            for key, lifted in dict(embed.plan.columns()).items():
+                found = concat(output.alias, ".", identifier(key))
+                if rows.plan.grouped and isinstance(lifted, AggregateOutput):
+                    yield _aggregate(lifted, found)
+                elif rows.plan.grouped and (isinstance(lifted, EmbedOutput) or not embed.relation.to_one):
+                    yield concat(found, "::jsonb as ", identifier(key))  # json has no equality
+                else:
+                    yield found
 
     def _order(self, rows: AuthorizedRows, alias: str) -> Fragment:
         plan = rows.plan
@@ -241,21 +251,15 @@ class Rows:
             found = self.expr(term.expr, of(_row_alias(embed)))
             return concat("(select ", found, " from ", relation, where, f" limit 1){ending}")
         if rows.plan.grouped:
-            for output, position, _ in _positions(rows.plan):
-                if isinstance(output, FieldOutput) and output.expr == term.expr:
+            for position, (_, output) in enumerate(rows.plan.columns(), 1):
+                if output in rows.plan.outputs and isinstance(output, FieldOutput) and output.expr == term.expr:
                     return sql(f"{position}{ending}")
         return concat(self.expr(term.expr, of(alias)), ending)
 
 
 def keys(plan: ReadPlan) -> tuple[str, ...]:
     """The keys of one row of the answer, in order."""
-    found: dict[str, None] = {}
-    for output in plan.outputs:
-        if isinstance(output, SpreadOutput):
-            found.update(dict.fromkeys(keys(plan.embed(output.alias).plan)))
-        else:
-            found[output.key] = None
-    return tuple(found)
+    return tuple(dict(plan.columns()))
 
 
 def _conditions(plan: ReadPlan) -> Iterator[Expr]:
@@ -308,22 +312,15 @@ def _where(conditions: list[Fragment]) -> Fragment:
     return concat(" where ", join(" and ", conditions)) if conditions else _NOTHING
 
 
-def _positions(plan: ReadPlan) -> Iterator[tuple[Output, int, int]]:
-    """Each output with the position of its first column, from 1, and how many it has."""
-    position = 1
-    for output in plan.outputs:
-        width = len(keys(plan.embed(output.alias).plan)) if isinstance(output, SpreadOutput) else 1
-        yield output, position, width
-        position += width
+def _aggregate(output: AggregateOutput, argument: Fragment) -> Fragment:
+    cast = "" if output.cast is None else f"::{output.cast}"
+    return concat(f"{output.function}(", argument, f"){cast} as ", identifier(output.key))
 
 
 def _group(plan: ReadPlan) -> Fragment:
     """By position: an expression with a bound value would not be seen to be the same twice."""
     numbers = [
-        str(number)
-        for output, first, width in _positions(plan)
-        if not isinstance(output, AggregateOutput)
-        for number in range(first, first + width)
+        str(number) for number, (_, output) in enumerate(plan.columns(), 1) if not isinstance(output, AggregateOutput)
     ]
     return sql(" group by " + ", ".join(numbers)) if numbers else _NOTHING
 
