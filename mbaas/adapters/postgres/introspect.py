@@ -169,6 +169,12 @@ select coalesce(json_agg(json_build_object(
     ),
     'returns', format_type(prorettype, null),
     'returns_set', proretset,
+    'one_row', proretset and prorows = 1,
+    'of', taken.relname,
+    'row', (
+        select coalesce(json_agg(attname order by attnum), '[]') from pg_attribute
+        where attrelid = taken.oid and attnum > 0 and not attisdropped
+    ),
     'composite', t.typtype = 'c' or prorettype = 'record'::regtype,
     'collection', case when r.relkind in ('r', 'p') and r.relnamespace = 'public'::regnamespace then r.relname end,
     'volatility', case provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end,
@@ -182,6 +188,8 @@ select coalesce(json_agg(json_build_object(
 from pg_proc
 join pg_type as t on t.oid = prorettype
 left join pg_class as r on r.oid = nullif(t.typrelid, 0)
+left join pg_class as taken on pronargs = 1 and taken.reltype = proargtypes[0]
+    and taken.relkind in ('r', 'p') and taken.relnamespace = 'public'::regnamespace
 where pronamespace = 'public'::regnamespace and prokind = 'f'
     and proname in (select json_array_elements_text($1::text::json))
 """
@@ -207,6 +215,9 @@ class _FoundFunction(msgspec.Struct, frozen=True):
     collection: str | None
     volatility: Volatility
     execute: tuple[str, ...]
+    one_row: bool
+    of: str | None
+    row: tuple[str, ...]
 
 
 async def read_tables(session: Session, schema: str = "public") -> dict[str, FoundTable]:
@@ -248,6 +259,9 @@ def _function(found: _FoundFunction) -> Function:
         columns=columns,
         volatility=found.volatility,
         execute=tuple(sorted(found.execute)),
+        one_row=found.one_row,
+        of=found.of,
+        row=found.row,
     )
 
 

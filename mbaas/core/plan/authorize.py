@@ -30,7 +30,7 @@ from mbaas.core.plan.types import (
 )
 from mbaas.core.query.errors import AggregatesOff
 from mbaas.core.rules.ruleset import RuleSet
-from mbaas.core.schema.catalog import Collection, Operation
+from mbaas.core.schema.catalog import Collection, Function, Operation
 
 _SIGNED_IN: frozenset[Role] = frozenset({"authenticated", "service_role"})
 
@@ -178,8 +178,8 @@ class _Caller:
         """ruled: without it the rows are a function's, which answers for them; fields keep their rules."""
         if plan.grouped and self.identity.role not in self.grants.aggregates and not (embedded and _counts(plan)):
             raise AggregatesOff()
-        if not self.patterns and uses_patterns(plan.where):
-            raise PatternsOff()
+        self.check_patterns(plan.where)
+        self.check_functions(plan.computed)
         visible = None
         if plan.collection is not None:
             visible = self.visible(plan.collection, self.row(plan.collection, "select") if ruled else TRUE)
@@ -192,7 +192,9 @@ class _Caller:
             if embed.relation.junction is not None:
                 junction = catalog.collections[embed.relation.junction.collection]
                 junctions[embed.alias] = self.visible(junction, self.row(junction, "select"))
-            embeds[embed.alias] = self.rows(embed.plan, embedded=True)
+            function = embed.relation.computed
+            self.check_functions(() if function is None else (function,))
+            embeds[embed.alias] = self.rows(embed.plan, ruled=function is None, embedded=True)
         return AuthorizedRows(plan=plan, visible=visible, embeds=embeds, junctions=junctions)
 
     def returned(self, answer: Answer) -> AuthorizedRows | None:
@@ -228,6 +230,7 @@ class _Caller:
     def update(self, plan: UpdatePlan) -> AuthorizedUpdate:
         collection = plan.collection
         self.check_patterns(plan.where)
+        self.check_functions(plan.computed)
         update = self.row(collection, "update")
         named = self.fields(collection, tuple(field.name for field in plan.fields))
         return AuthorizedUpdate(
@@ -242,6 +245,7 @@ class _Caller:
     def delete(self, plan: DeletePlan) -> AuthorizedDelete:
         collection = plan.collection
         self.check_patterns(plan.where)
+        self.check_functions(plan.computed)
         rule = all_of(self.row(collection, "select"), self.row(collection, "delete"))
         return AuthorizedDelete(
             identity=self.identity,
@@ -251,11 +255,14 @@ class _Caller:
         )
 
     def call(self, plan: CallPlan) -> AuthorizedCall:
-        role = self.identity.role
-        if role != "service_role" and role not in plan.function.execute:
-            raise RuleRefused(f"permission denied for function {plan.function.name}")
+        self.check_functions((plan.function,))
         rows = None if plan.answer.rows is None else self.rows(plan.answer.rows, ruled=False)
         return AuthorizedCall(identity=self.identity, plan=plan, rows=rows)
+
+    def check_functions(self, functions: tuple[Function, ...]) -> None:
+        for function in functions:
+            if not self.bypasses and self.identity.role not in function.execute:
+                raise RuleRefused(f"permission denied for function {function.name}")
 
     def check_patterns(self, where: Expr) -> None:
         if not self.patterns and uses_patterns(where):

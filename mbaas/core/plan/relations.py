@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from mbaas.core.query.errors import AmbiguousRelationship, NoRelationship
-from mbaas.core.schema.catalog import Catalog, Collection, ForeignKey
+from mbaas.core.schema.catalog import Catalog, Collection, ForeignKey, Function
 
 Cardinality: TypeAlias = Literal["many-to-one", "one-to-many", "one-to-one", "many-to-many"]
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
@@ -42,6 +43,7 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
 
     constraint: the foreign key's name, of a many-to-many the junction's collection. columns: pairs (column of the
     source, column of the target) that are equal; empty with a junction. forward: the foreign key is the source's own.
+    computed: a function of the source's row that gives the target's, instead of all that.
     """
 
     source: str
@@ -51,6 +53,7 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
     columns: Pairs = ()
     forward: bool = False
     junction: Junction | None = None
+    computed: Function | None = None
 
     @property
     def to_one(self) -> bool:
@@ -118,11 +121,29 @@ def index_relations(catalog: Catalog) -> Relations:
         # A collection related to itself only through a junction has no other bearer of its name.
         if collection_name in targets and not named[collection_name][collection_name]:
             named[collection_name][collection_name] = [r for r in targets[collection_name] if r.junction is not None]
+    for relation in _computed(catalog):
+        between[relation.source][relation.target].append(relation)
+        named[relation.source][relation.constraint] = [relation]  # a name that is given is meant
     return Relations(_frozen(named), _frozen(between))
 
 
 def _frozen(index: dict[str, dict[str, list[Relation]]]) -> dict[str, dict[str, tuple[Relation, ...]]]:
     return {source: {name: tuple(found) for name, found in names.items() if found} for source, names in index.items()}
+
+
+def _computed(catalog: Catalog) -> Iterator[Relation]:
+    """Functions that take a row of one collection and give rows of one."""
+    for function in catalog.functions:
+        source, target = function.of, function.collection
+        if source in catalog.collections and target in catalog.collections and function.volatility != "volatile":
+            many = function.returns_set and not function.one_row
+            yield Relation(
+                source=source,
+                target=target,
+                cardinality="one-to-many" if many else "many-to-one",
+                constraint=function.name,
+                computed=function,
+            )
 
 
 def _both_ways(catalog: Catalog, collection: Collection, key: ForeignKey) -> tuple[Relation, Relation]:
@@ -196,6 +217,8 @@ def _names(relation: Relation) -> set[str]:
 def _hints(relation: Relation) -> set[str]:
     """What may stand after ``!`` to mean this relation."""
     junction = relation.junction
+    if relation.computed is not None:
+        return {relation.constraint}
     if junction is not None:
         hints = {junction.collection, junction.target_key}
         if len(junction.target_columns) == 1:

@@ -17,7 +17,8 @@ from mbaas.core.schema.catalog import Argument, Collection, Field, Function
 Counting: TypeAlias = Literal["exact", "planned", "estimated"]
 AggregateName: TypeAlias = Literal["sum", "avg", "min", "max", "count"]
 
-_EMBED_TEST = "\0"  # no column of PostgreSQL can hold a NUL, so no name of a caller meets this one
+_EMBED_TEST = "\0"  # no column of PostgreSQL can hold a NUL, so no name of a caller meets these
+_COMPUTED = "\0\0"
 
 
 def embed_test(alias: str) -> Column:
@@ -31,7 +32,22 @@ def tested_embed(column: Column) -> str | None:
     >>> tested_embed(embed_test("e1")), tested_embed(Column("e1"))
     ('e1', None)
     """
-    return column.name[1:] if column.name.startswith(_EMBED_TEST) else None
+    name = column.name
+    return name[1:] if name.startswith(_EMBED_TEST) and not name.startswith(_COMPUTED) else None
+
+
+def computed_field(function: str) -> Column:
+    """A virtual column: what the function of that name makes of the row."""
+    return Column(_COMPUTED + function)
+
+
+def computed_by(column: Column) -> str | None:
+    """The function when the column is computed.
+
+    >>> computed_by(computed_field("f")), computed_by(embed_test("e1"))
+    ('f', None)
+    """
+    return column.name[2:] if column.name.startswith(_COMPUTED) else None
 
 
 class FieldOutput(msgspec.Struct, frozen=True, tag="field"):
@@ -91,7 +107,8 @@ class ReadPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Rows of one collection, or of a function's result.
 
     collection: whose rows; ``None``: a function's, of a type that is no collection's. grouped: there are aggregates of
-    this level's rows, so the other outputs group. outputs may be empty: an embed that only filters.
+    this level's rows, so the other outputs group. outputs may be empty: an embed that only filters. computed: the
+    functions whose fields are read.
     """
 
     collection: Collection | None
@@ -102,6 +119,7 @@ class ReadPlan(msgspec.Struct, frozen=True, kw_only=True):
     offset: int = 0
     embeds: tuple[Embed, ...] = ()
     grouped: bool = False
+    computed: tuple[Function, ...] = ()
 
     @property
     def aggregates(self) -> bool:
@@ -165,19 +183,24 @@ class InsertPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UpdatePlan(msgspec.Struct, frozen=True, kw_only=True):
-    """payload: one JSON object, as text. fields: those it changes. fixed: those it names that must be as they are."""
+    """payload: one JSON object, as text. fields: those it changes. fixed: those it names that must be as they are.
+
+    computed: as of ``ReadPlan``, read by ``where``.
+    """
 
     collection: Collection
     payload: str
     fields: tuple[Field, ...]
     fixed: tuple[Field, ...] = ()
     where: Expr = TRUE
+    computed: tuple[Function, ...] = ()
     answer: Answer = Answer()
 
 
 class DeletePlan(msgspec.Struct, frozen=True, kw_only=True):
     collection: Collection
     where: Expr = TRUE
+    computed: tuple[Function, ...] = ()
     answer: Answer = Answer()
 
 

@@ -34,12 +34,14 @@ def resolve_update(query: UpdateQuery, resolver: Resolver) -> UpdatePlan:
     collection = resolver.collection(query.collection)
     named = _named(query.columns, collection, resolver)
     fixed = tuple(field for field in named if resolver.fixes(collection, field))
+    where, computed = resolver.where(collection, query.parts)
     return UpdatePlan(
         collection=collection,
         payload=query.payload,
         fields=tuple(field for field in named if resolver.writes(field) and field not in fixed),
         fixed=fixed,
-        where=resolver.where(collection, query.parts),
+        where=where,
+        computed=computed,
         answer=_answer(query, collection, resolver),
     )
 
@@ -47,9 +49,11 @@ def resolve_update(query: UpdateQuery, resolver: Resolver) -> UpdatePlan:
 def resolve_delete(query: DeleteQuery, resolver: Resolver) -> DeletePlan:
     _check_window(query)
     collection = resolver.collection(query.collection)
+    where, computed = resolver.where(collection, query.parts)
     return DeletePlan(
         collection=collection,
-        where=resolver.where(collection, query.parts),
+        where=where,
+        computed=computed,
         answer=_answer(query, collection, resolver),
     )
 

@@ -16,7 +16,10 @@ from mbaas.core.sql.rows import window_of
 def needs_owner(authorized: AuthorizedCall) -> bool:
     """Whether what the result shows is for a second statement, ``render_given``."""
     rows = authorized.rows
-    return rows is not None and (bool(rows.embeds) or (rows.visible is not None and rows.visible.masks is not None))
+    if rows is None:
+        return False
+    masked = rows.visible is not None and rows.visible.masks is not None
+    return masked or bool(rows.embeds) or bool(rows.plan.computed)
 
 
 def render_call(authorized: AuthorizedCall) -> Statement:

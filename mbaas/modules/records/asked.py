@@ -18,6 +18,7 @@ SCHEMA = "public"
 
 _JSON = Media()
 _NO_PREFERENCES = Preferences()
+_REST = RestSettings()
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +64,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             message = await self.receive()
 
 
-def read_head(scope: Scope, receive: Receive, identity: Identity, prefix: str, rest: RestSettings) -> Asked:
+def read_head(scope: Scope, receive: Receive, identity: Identity, prefix: str, rest: RestSettings = _REST) -> Asked:
     """rest: what of it a caller may ask for. Raises UnknownSchema, NotAcceptable, PreferenceInvalid."""
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     head = dict(headers)
