@@ -58,6 +58,7 @@ from mbaas.modules.records.docs import DocsPage, send_document
 from mbaas.modules.records.openapi import Info, openapi_bytes
 from mbaas.modules.records.routes import records_app
 from mbaas.modules.records.service import Records
+from mbaas.modules.records.swagger import swagger_bytes
 
 SECRETS_EVERY_S = 2.0
 
@@ -160,10 +161,12 @@ def routes(
     """Every route. Hot prefixes are raw ASGI mounts; nothing stands between the edge and them."""
     grants = Grants(aggregates=frozenset(("service_role", *config.rest.aggregates)))
     records = Records(database, lambda: rules, hooks, max_rows=config.limits.max_rows, grants=grants)
-    described = described_for(config, rules)
+    described = described_for(config, rules, openapi_bytes)
+    described_v2 = described_for(config, rules, swagger_bytes)
 
     async def root(_: Scope, identity: Identity) -> Reply:
-        return Reply(200, described(identity.role), content_type=b"application/openapi+json; charset=utf-8")
+        """In the version that PostgREST gives there."""
+        return Reply(200, described_v2(identity.role), content_type=b"application/openapi+json; charset=utf-8")
 
     async def document(scope: Scope, _: Receive, send: Send) -> None:
         found = scope["state"]["caller"]
@@ -188,13 +191,13 @@ def routes(
     )
 
 
-def described_for(config: Config, rules: RuleSet) -> Callable[[Role], bytes]:
+def described_for(config: Config, rules: RuleSet, describe: Callable[..., bytes]) -> Callable[[Role], bytes]:
     """The OpenAPI document of a role, made once. Who has no key sees what the anon key may reach."""
     info = Info(title=config.app.name, server=(config.server.public_url or "").rstrip("/") + "/rest/v1")
 
     @functools.cache
     def described(role: Role) -> bytes:
-        return openapi_bytes(rules.catalog, info=info, role=role)
+        return describe(rules.catalog, info=info, role=role)
 
     return described
 
