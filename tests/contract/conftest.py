@@ -129,23 +129,24 @@ async def http(server: Server) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+def make_person(server: Server, name: str | None = None) -> Person:
+    """A new user, signed up, with a profile."""
+    tag = name or "u" + uuid.uuid4().hex[:12]
+    email, password = f"{tag}@example.com", "correct horse battery"
+    with httpx.Client(base_url=server.url, headers=server.headers()) as client:
+        answer = client.post("/auth/v1/signup", json={"email": email, "password": password})
+        assert answer.status_code == 200, answer.text
+        session = answer.json()
+        headers = server.headers(session["access_token"])
+        made = client.post("/rest/v1/profiles", json={"username": tag}, headers=headers)
+        assert made.status_code == 201, made.text
+    return Person(session["user"]["id"], email, password, session["access_token"], session["refresh_token"])
+
+
 @pytest.fixture
 def person(server: Server) -> Any:
     """A function that signs up a new user with a profile."""
-
-    def make(name: str | None = None) -> Person:
-        tag = name or "u" + uuid.uuid4().hex[:12]
-        email, password = f"{tag}@example.com", "correct horse battery"
-        with httpx.Client(base_url=server.url, headers=server.headers()) as client:
-            answer = client.post("/auth/v1/signup", json={"email": email, "password": password})
-            assert answer.status_code == 200, answer.text
-            session = answer.json()
-            headers = server.headers(session["access_token"])
-            made = client.post("/rest/v1/profiles", json={"username": tag}, headers=headers)
-            assert made.status_code == 201, made.text
-        return Person(session["user"]["id"], email, password, session["access_token"], session["refresh_token"])
-
-    return make
+    return lambda name=None: make_person(server, name)
 
 
 @dataclass(frozen=True)
@@ -161,8 +162,18 @@ class World:
 
 
 @pytest.fixture
-def world(server: Server, person: Any) -> World:
-    owner, other = person(), person()
+def world(server: Server) -> World:
+    return make_world(server)
+
+
+@pytest.fixture(scope="session")
+def still(server: Server) -> World:
+    """The same once, for tests that only read."""
+    return make_world(server)
+
+
+def make_world(server: Server) -> World:
+    owner, other = make_person(server), make_person(server)
     mark = "m" + uuid.uuid4().hex[:10]
     posts = [
         {"title": "First", "slug": f"{mark}-1", "views": 5, "published": True, "tags": ["a", "b c"], "rating": 4.5,
