@@ -44,6 +44,9 @@ class AtOnce:
     async def fetch_row(self, statement: Any, *, role: str) -> tuple[str, str, None]:
         return ('[{"id":1}]', "1", None)
 
+    async def fetch_shared(self, text: str, args: Any, *, role: str) -> tuple[str, str, None]:
+        return ('[{"id":1}]', "1", None)
+
 
 def best(run: Callable[[], Any], *, rounds: int = 20, times: int = 200) -> float:
     """µs of one call, the best round."""

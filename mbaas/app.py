@@ -8,7 +8,7 @@ import functools
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from litestar import Litestar, asgi
@@ -155,10 +155,15 @@ async def _serve(config: Config, on_ready: Callable[[Ready], None], *, safe_mode
     return 0
 
 
-def routes(
-    config: Config, rules: RuleSet, database: Database, hooks: Hooks, auth: ASGIApp, observe: Observe
-) -> Litestar:
-    """Every route. Hot prefixes are raw ASGI mounts; nothing stands between the edge and them."""
+class Routes(NamedTuple):
+    """direct: the apps of those prefixes that are asked past the router, which mounts them all the same."""
+
+    app: Litestar
+    direct: dict[str, ASGIApp]
+
+
+def routes(config: Config, rules: RuleSet, database: Database, hooks: Hooks, auth: ASGIApp, observe: Observe) -> Routes:
+    """Every route. Hot prefixes are raw ASGI apps; nothing stands between the edge and them."""
     grants = Grants(aggregates=frozenset(("service_role", *config.rest.aggregates)))
     records = Records(database, lambda: rules, hooks, max_rows=config.limits.max_rows, grants=grants)
     described = described_for(config, rules, openapi_bytes)
@@ -178,9 +183,10 @@ def routes(
         timeout_s=config.limits.request_timeout_s,
         observe=observe,
     )
-    return Litestar(
+    rest = records_app(records, limits=config.limits, rest=config.rest, root=root)
+    app = Litestar(
         route_handlers=[
-            mount("/rest/v1", records_app(records, limits=config.limits, rest=config.rest, root=root)),
+            mount("/rest/v1", rest),
             mount("/auth/v1", auth),
             mount(PLUGINS, plugins),
             *([mount("/openapi.json", document), mount("/docs", DocsPage())] if config.server.docs else []),
@@ -189,6 +195,7 @@ def routes(
         openapi_config=None,
         logging_config=None,
     )
+    return Routes(app, {"/rest/v1": rest})
 
 
 def described_for(config: Config, rules: RuleSet, describe: Callable[..., bytes]) -> Callable[[Role], bytes]:
@@ -213,7 +220,7 @@ def mount(prefix: str, app: ASGIApp) -> Any:
 
 
 def edge(
-    app: Litestar,
+    routes: Routes,
     *,
     config: Config,
     authenticator: Authenticator,
@@ -224,7 +231,7 @@ def edge(
 ) -> Edge:
     """Everything that holds for every request, around the routes."""
     return Edge(
-        cast(ASGIApp, app),
+        cast(ASGIApp, routes.app),
         server=config.server,
         limits=config.limits,
         identify=authenticator.identify,
@@ -233,7 +240,7 @@ def edge(
         log=log,
         access_log=access_log(config.log, writer=writer, log=log),
         surfaces=(
-            Surface(prefix="/rest/v1", dialect=rest_dialect),
+            Surface(prefix="/rest/v1", app=routes.direct["/rest/v1"], dialect=rest_dialect),
             Surface(prefix="/auth/v1", dialect=auth_dialect, max_body=AUTH_MAX_BODY),
             Surface(prefix=PLUGINS),
         ),

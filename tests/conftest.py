@@ -44,7 +44,8 @@ def cluster() -> Iterator[EmbeddedPostgres]:
     """A throw-away cluster, without fsync: tests of durability start their own."""
     with throw_away_directory("mbaas-test-") as name:
         loop = asyncio.new_event_loop()
-        settings = {"fsync": "off", "max_connections": "200"}
+        # autovacuum: a worker in a database is one that its owner may not end, when the database is dropped.
+        settings = {"fsync": "off", "max_connections": "200", "autovacuum": "off"}
         server = EmbeddedPostgres(Path(name) / "pg", settings=settings, unsafe_dev=True)
         loop.run_until_complete(server.start())
         yield server

@@ -88,7 +88,8 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     url: a PostgreSQL 15 or newer; ``None``: we start our own in the data directory. connections: at most so many.
     acquire_timeout_s: how long a request waits for a free connection. anon_statement_timeout_s,
-    authenticated_statement_timeout_s, service_statement_timeout_s: the longest statement, by role.
+    authenticated_statement_timeout_s, service_statement_timeout_s: the longest statement, by role. coalesce: whether
+    short statements of concurrent requests share round trips: ``auto``, ``off``, or for tests ``always``.
     """
 
     url: str | None = None
@@ -97,6 +98,7 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     anon_statement_timeout_s: Seconds = 3.0
     authenticated_statement_timeout_s: Seconds = 8.0
     service_statement_timeout_s: Seconds = 60.0
+    coalesce: Literal["auto", "always", "off"] = "auto"
 
 
 class RestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -23,6 +23,7 @@ from mbaas.core.identity import ANON, Identity
 from mbaas.http.access import AccessLog
 from mbaas.http.caller import caller
 from mbaas.http.cors import Cors
+from mbaas.http.deadlines import Deadlines
 from mbaas.http.errors import Dialect, MethodNotAllowed, default_dialect
 from mbaas.http.exempt import is_exempt
 from mbaas.http.health import Health
@@ -127,6 +128,7 @@ class Edge:
         self._cors = Cors(server.cors_origins)
         self._proxies = Proxies(server.trusted_proxies)
         self._rates = RateLimiter(limits.rate)
+        self._deadlines = Deadlines()
         self._common: tuple[Header, ...] = _COMMON
         if (server.public_url or "").startswith("https://"):
             self._common += ((b"strict-transport-security", b"max-age=31536000"),)
@@ -242,13 +244,18 @@ class Edge:
         if bounds.request_timeout_s is None:
             await bounds.app(scope, receive, answer.send)
             return
+        task = self._deadlines.enter(bounds.request_timeout_s)
+        late = False
         try:
-            async with asyncio.timeout(bounds.request_timeout_s) as clock:
-                await bounds.app(scope, receive, answer.send)
-        except TimeoutError:
-            if not clock.expired():
+            await bounds.app(scope, receive, answer.send)
+        except asyncio.CancelledError:
+            late = self._deadlines.leave(task)
+            if not late:
                 raise
-            raise Timeout("the request took too long and was cancelled") from None
+        finally:
+            self._deadlines.leave(task)
+        if late:
+            raise Timeout("the request took too long and was cancelled")
 
     async def _refuse(self, error: MbaasError, scope: Scope, answer: _Answer, bounds: _Bounds) -> None:
         """Words an error in the dialect of its prefix, and logs it when it is ours to mend."""

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import unquote
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from mbaas.http.cycle import Cycle
 
 HEAD_TIMEOUT_S = 10.0  # from connecting, or from the first byte of a further request, to the end of its headers
 MAX_HEAD_BYTES = 131_072  # of a head that is not complete; the edge has exact limits for complete ones
@@ -76,7 +79,36 @@ class Protocol(HttpToolsProtocol):
         if not self.url.startswith(b"/"):
             raise ValueError("the target is not a path")  # absolute, authority and asterisk form: answered with 400
         self._unread_bytes = 0
-        super().on_headers_complete()
+        parser = self.parser
+        version = parser.get_http_version()
+        scope = self.scope
+        scope["method"] = parser.get_method().decode("ascii")
+        if version != "1.1":
+            scope["http_version"] = version
+        raw_path, _, query = self.url.partition(b"#")[0].partition(b"?")
+        path = raw_path.decode("ascii")
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"] = raw_path
+        scope["query_string"] = query
+        before = self.cycle
+        self.cycle = cycle = Cycle(
+            scope,
+            self.transport,
+            self.flow,
+            self.logger,
+            self.access_logger,
+            False,
+            [],
+            asyncio.Event(),
+            self.expect_100_continue,
+            version != "1.0" and parser.should_keep_alive(),
+            self.on_response_complete,
+        )
+        if before is None or before.response_complete:
+            self._start_asgi_task(cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
 
     def on_body(self, body: bytes) -> None:
         if self.cycle.response_complete:

@@ -83,10 +83,10 @@ async def test_every_route_lets_in_whom_it_is_for_and_nobody_else(database: Data
     hooks.owned_by("greeter").provide(Route(method="GET", path="/hello", access="key", handler=hello))
     mailer = choose_mailer(config.mail, config.data, clock=Clock())
     auth = auth_app(config=config, secrets=secrets, database=database, mailer=mailer, hooks=hooks)
-    app = routes(config, rules, database, hooks, auth, ignore)
+    served = routes(config, rules, database, hooks, auth, ignore)
     writer = LineWriter(io.StringIO())
     made = edge(
-        app,
+        served,
         config=config,
         authenticator=Authenticator(lambda: secrets.current, issuer=auth_url(config.server)),
         health=Health(database.ping),
@@ -114,7 +114,7 @@ async def test_every_route_lets_in_whom_it_is_for_and_nobody_else(database: Data
                 headers["content-type"] = "application/json"
             return (await client.request(method, path, headers=headers, content=content)).status_code
 
-        everything = [*routes_of(app), *routes_of(auth.litestar, prefix="/auth/v1"), *OWN]
+        everything = [*routes_of(served.app), *routes_of(auth.litestar, prefix="/auth/v1"), *OWN]
         assert await check(everything, POLICIES, ask) == []
     await auth.close()
     writer.close()

@@ -21,11 +21,11 @@ _TEXT_TYPES = (
 _KEEPALIVE = {"TCP_KEEPIDLE": 2, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 5000}
 
 
-async def connect(url: str, *, statement_timeout_s: float) -> Any:
+async def connect(url: str, *, statement_timeout_s: float, lock_timeout_s: float = 0.0) -> Any:
     """An open connection on which every type travels as text.
 
-    statement_timeout_s: after which the server ends any statement by itself; 0: never. Raises ConfigError when no
-    further try will succeed, else Unavailable.
+    statement_timeout_s: after which the server ends any statement by itself; 0: never. lock_timeout_s: the same for
+    waiting for one lock. Raises ConfigError when no further try will succeed, else Unavailable.
     """
     try:
         connection = await asyncpg.connect(
@@ -40,6 +40,7 @@ async def connect(url: str, *, statement_timeout_s: float) -> Any:
                 "search_path": "public",
                 "jit": "off",
                 "statement_timeout": str(round(statement_timeout_s * 1000)),
+                "lock_timeout": str(round(lock_timeout_s * 1000)),
                 "idle_in_transaction_session_timeout": "60000",
                 # A statement whose client is gone is ended; milliseconds.
                 "client_connection_check_interval": "2000",

@@ -9,7 +9,7 @@ orders follow each other, and filters must all hold.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Literal
 from urllib.parse import unquote_to_bytes
 
@@ -105,6 +105,14 @@ def parse_parameters(
             continue
         reader.read(key, value)
     return reader.parameters(tuple(given))
+
+
+def read_pairs(pairs: Iterable[tuple[str, str]], limits: Limits = DEFAULT_LIMITS) -> Parameters:
+    """What keys and values say that ``split_query`` took apart. Raises QueryError."""
+    reader = _Reader(limits)
+    for key, value in pairs:
+        reader.read(key, value)
+    return reader.parameters(())
 
 
 def _is_argument(

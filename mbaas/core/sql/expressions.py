@@ -140,14 +140,19 @@ def _claim(part: t.Claim, identity: Identity | None) -> Fragment:
     if identity is None:
         argument = "" if part.path is None else quote_text(part.path)
         return sql(f"(select auth.{part.kind}({argument}))")
-    match part.kind:
-        case "uid":
-            return value(claim(part, identity), "uuid")
-        case "role" | "email" | "aal":
-            return value(claim(part, identity), "text")
-        case "jwt" | "claim":
-            found = claim(part, identity)
-            return value(None if found is ABSENT else msgspec.json.encode(found).decode(), "jsonb")
+    return value(claim_text(part, identity), _CLAIM_TYPES[part.kind], part)
+
+
+_CLAIM_TYPES = {"uid": "uuid", "role": "text", "email": "text", "aal": "text", "jwt": "jsonb", "claim": "jsonb"}
+
+
+def claim_text(part: t.Claim, identity: Identity) -> str | None:
+    """Something of the caller in PostgreSQL's input form."""
+    found = claim(part, identity)
+    if part.kind in ("jwt", "claim"):
+        return None if found is ABSENT else msgspec.json.encode(found).decode()
+    text: str | None = found
+    return text
 
 
 def _in(part: t.In, go: Callable[[t.Expr], Fragment]) -> Fragment:

@@ -11,14 +11,20 @@ from typing import TypeAlias
 
 import msgspec
 
+from mbaas.core.expr.types import Claim
+
 Bindable: TypeAlias = str | tuple[str | None, ...] | None
 
 
 class Bound(msgspec.Struct, frozen=True):
-    """A placeholder to be numbered. ``type``: the cast that tells PostgreSQL what it reads."""
+    """A placeholder to be numbered.
+
+    type: the cast that tells PostgreSQL what it reads. claim: what of the caller the value is, when it is that.
+    """
 
     value: Bindable
     type: str
+    claim: Claim | None = None
 
 
 class Statement(msgspec.Struct, frozen=True):
@@ -67,9 +73,9 @@ def identifier(*names: str) -> Fragment:
     return Fragment((".".join(quote(name) for name in names),))
 
 
-def value(value: Bindable, type: str) -> Fragment:
-    """A bound value with its PostgreSQL type. ``None`` is NULL."""
-    return Fragment((Bound(value, type),))
+def value(value: Bindable, type: str, claim: Claim | None = None) -> Fragment:
+    """A bound value with its PostgreSQL type. ``None`` is NULL. claim: what of the caller it is, when it is that."""
+    return Fragment((Bound(value, type, claim),))
 
 
 def join(separator: str, fragments: Iterable[Fragment]) -> Fragment:

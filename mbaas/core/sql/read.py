@@ -16,6 +16,11 @@ def render_list(authorized: AuthorizedList, *, body: bool = True) -> Statement:
 
     body: without it null stands for the array, as HEAD needs it.
     """
+    return statement(compose_list(authorized, body=body))
+
+
+def compose_list(authorized: AuthorizedList, *, body: bool = True) -> Fragment:
+    """``render_list`` before its placeholders are numbered."""
     rows = Rows(authorized.identity)
     level = rows.select(authorized.rows, ROOT)
     answer = authorized.answer
@@ -26,7 +31,7 @@ def render_list(authorized: AuthorizedList, *, body: bool = True) -> Statement:
         total = concat("(", rows.count(authorized.rows, ROOT, most=EXACT_UP_TO + 1), ")")
     # To count j is to compute its columns, so that HEAD fails where GET does.
     shown = f"{array(stripped=answer.stripped)}, count(*)" if body else "null, count(j)"
-    return statement(concat(f"select {shown}, ", total, " from (", level, ") j"))
+    return concat(f"select {shown}, ", total, " from (", level, ") j")
 
 
 def render_estimate(authorized: AuthorizedList) -> Statement:

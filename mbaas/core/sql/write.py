@@ -41,6 +41,11 @@ _INSERTED = quote("#inserted")
 
 def render_write(authorized: AuthorizedWrite) -> Statement:
     """One row: JSON array as text or null, rows in it, rows written, rows inserted, and a column without meaning."""
+    return statement(compose_write(authorized))
+
+
+def compose_write(authorized: AuthorizedWrite) -> Fragment:
+    """``render_write`` before its placeholders are numbered."""
     rows = Rows(authorized.identity)
     if isinstance(authorized, AuthorizedInsert):
         written = _insert(authorized, rows)
@@ -48,7 +53,7 @@ def render_write(authorized: AuthorizedWrite) -> Statement:
         written = _update(authorized, rows)
     else:
         written = _delete(authorized, rows)
-    return statement(concat("with written as (", written, ") ", _tail(authorized.plan.answer, authorized.rows, rows)))
+    return concat("with written as (", written, ") ", _tail(authorized.plan.answer, authorized.rows, rows))
 
 
 def render_exists(plan: InsertPlan) -> Statement:

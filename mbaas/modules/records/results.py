@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from mbaas.adapters.postgres.database import Row
+from mbaas.adapters.postgres.coalesce import Row
 from mbaas.core.plan.types import ReadPlan
 from mbaas.core.schema.catalog import Function
 from mbaas.core.sql.rows import keys

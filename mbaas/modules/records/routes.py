@@ -119,6 +119,13 @@ class _App:
     # --- collections -------------------------------------------------------------------------------------------------
 
     async def _read(self, asked: Asked, name: str) -> Reply:
+        if asked.method == "GET" and b"range" not in asked.head and asked.media.explain is None:
+            found = self._records.shapes.read(
+                name, asked.query, asked.identity, preferences=asked.preferences, media=asked.media, limits=self._limits
+            )
+            if found is not None:
+                page = await self._records.read_prepared(found, asked.identity.role)
+                return listed(asked, page, found[0].offset)
         parts = parse_parameters(asked.query, self._limits).parts
         if asked.method == "GET" and b"range" in asked.head:
             parts = apply_range(parts, asked.text(b"range"), asked.text(b"range-unit"))
@@ -139,7 +146,11 @@ class _App:
         )
         if asked.media.explain is not None:
             return await self._explain(asked, query)
-        written = await self._records.insert(query, asked.identity)
+        found = self._records.shapes.insert(query, payload, asked.query, asked.identity)
+        if found is not None:
+            written = await self._records.write_prepared(found, asked.identity.role)
+        else:
+            written = await self._records.insert(query, asked.identity)
         merged = asked.preferences.resolution == "merge-duplicates" and written.inserted == 0 and payload.rows != 0
         status = 200 if merged else 201
         headers = ((b"content-range", content_range(0, 0, written.affected if asked.counts else None)),)
@@ -165,12 +176,21 @@ class _App:
 
     async def _update(self, asked: Asked, name: str) -> Reply:
         parameters, payload = await self._body(asked, parse_update)
-        query = UpdateQuery(
-            collection=name, payload=payload.text, columns=payload.columns, **_outward(asked, parameters.parts)
-        )
-        if asked.media.explain is not None:
-            return await self._explain(asked, query)
-        written = await self._records.update(query, asked.identity)
+        found = None
+        if asked.media.explain is None:
+            found = self._records.shapes.update(
+                name, asked.query, payload, asked.identity, preferences=asked.preferences, media=asked.media,
+                limits=self._limits,
+            )  # fmt: skip
+        if found is not None:
+            written = await self._records.write_prepared(found, asked.identity.role)
+        else:
+            query = UpdateQuery(
+                collection=name, payload=payload.text, columns=payload.columns, **_outward(asked, parameters.parts)
+            )
+            if asked.media.explain is not None:
+                return await self._explain(asked, query)
+            written = await self._records.update(query, asked.identity)
         total = written.affected if asked.counts and payload.columns else None
         headers = ((b"content-range", content_range(0, written.affected, total)),)
         return represented(asked, written, headers, given=200, silent=204)

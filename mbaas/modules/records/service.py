@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mbaas.adapters.postgres.coalesce import Row
 from mbaas.adapters.postgres.database import Database
 from mbaas.core.errors import DatabaseError, MbaasError
-from mbaas.core.identity import Identity
+from mbaas.core.identity import Identity, Role
 from mbaas.core.plan.authorize import AuthorizedWrite, Grants, authorize
 from mbaas.core.plan.calls import resolve_call
 from mbaas.core.plan.names import Names
@@ -20,6 +21,7 @@ from mbaas.core.query.errors import MaxAffectedExceeded, NotSingular
 from mbaas.core.query.types import CallQuery, DeleteQuery, InsertQuery, ReadQuery, UpdateQuery
 from mbaas.core.rules.ruleset import RuleSet
 from mbaas.core.sql.call import needs_owner, render_call
+from mbaas.core.sql.fragment import Bindable, Statement
 from mbaas.core.sql.read import render_given, render_list
 from mbaas.core.sql.rows import keys
 from mbaas.core.sql.write import render_write
@@ -27,6 +29,7 @@ from mbaas.hooks.dispatch import Hooks
 from mbaas.modules.records.estimates import estimated
 from mbaas.modules.records.explain import Query, explaining
 from mbaas.modules.records.hooked import HookedWrites
+from mbaas.modules.records.prepared import Found, Prepared, Shapes
 from mbaas.modules.records.results import Called, Page, Written, page_of, written_of
 
 
@@ -49,13 +52,51 @@ class Records:
         self._max_rows = max_rows
         self._grants = grants
         self._snapshot: tuple[RuleSet, Names] | None = None
+        self._shapes: Shapes | None = None
 
     def snapshot(self) -> tuple[RuleSet, Names]:
         """The rules that hold now, with the names made for them."""
         rules = self._rules()
         if self._snapshot is None or self._snapshot[0] is not rules:
             self._snapshot = (rules, Names(rules.catalog))
+            self._shapes = Shapes(
+                rules, self._resolver(self._snapshot[1]), grants=self._grants, hooked=self._hooked.concerns
+            )
         return self._snapshot
+
+    @property
+    def shapes(self) -> Shapes:
+        """What was prepared under the rules that hold now."""
+        self.snapshot()
+        assert self._shapes is not None, "made with the snapshot"  # noqa: S101
+        return self._shapes
+
+    async def read_prepared(self, found: Found, role: Role) -> Page:
+        """As ``read``, of a shape that is known."""
+        prepared, args = found
+        row = await self._fetch(prepared, args, role)
+        page = page_of(row, prepared.rows)
+        if prepared.answer.singular and page.rows != 1:
+            raise NotSingular(page.rows)
+        return page
+
+    async def write_prepared(self, found: Found, role: Role) -> Written:
+        """As ``insert`` and ``update``, of a shape that is known."""
+        prepared, args = found
+        try:
+            row = await self._fetch(prepared, args, role)
+        except DatabaseError as error:
+            raise _in_our_words(error) from error
+        return written_of(row, prepared.rows)
+
+    async def _fetch(self, prepared: Prepared, args: tuple[Bindable, ...], role: Role) -> Row | None:
+        text = prepared.template.text
+        if prepared.short:
+            return await self._database.fetch_shared(text, args, role=role)
+        return await self._database.fetch_row(Statement(text, args), role=role)
+
+    def _resolver(self, names: Names) -> Callable[[Identity], Resolver]:
+        return lambda identity: Resolver(names, privileged=identity.bypasses_rules, max_rows=self._max_rows)
 
     async def read(self, query: ReadQuery, identity: Identity, *, body: bool = True) -> Page:
         """A page of records. Raises NotSingular when one object was asked for and there is not exactly one."""
@@ -121,7 +162,7 @@ class Records:
 
     def _begin(self, identity: Identity) -> tuple[RuleSet, Resolver]:
         rules, names = self.snapshot()
-        return rules, Resolver(names, privileged=identity.bypasses_rules, max_rows=self._max_rows)
+        return rules, self._resolver(names)(identity)
 
     async def _write(self, authorized: AuthorizedWrite) -> Written:
         plan = authorized.plan

@@ -1,0 +1,94 @@
+"""One request and its answer on a connection: uvicorn's cycle, with the answer in one piece.
+
+Nearly every answer is a head and one body of known length. Uvicorn writes them apart and looks at each header by two
+patterns; here they leave in one write, and one count over the head finds whatever would have broken a line.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+
+class Cycle(RequestResponseCycle):
+    """Raises RuntimeError, as uvicorn's does, when the app breaks the order or the length it announced (ASGI)."""
+
+    _head: bytes | None = None
+    _bodiless = False
+
+    async def send(self, message: Any) -> None:
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        kind = message["type"]
+        if not self.response_started:
+            if kind != "http.response.start":
+                raise RuntimeError(f"expected http.response.start, got {kind}")
+            self._begin(message["status"], message.get("headers", ()))
+        elif self.response_complete:
+            raise RuntimeError(f"{kind} after the response was complete")
+        elif kind != "http.response.body":
+            raise RuntimeError(f"expected http.response.body, got {kind}")
+        else:
+            self._continue(message.get("body", b""), message.get("more_body", False))
+
+    def _begin(self, status: int, headers: Any) -> None:
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        method = self.scope["method"]
+        self._bodiless = method == "HEAD"
+        lines = [STATUS_LINE[status]]
+        closing = False
+        for name, value in headers:
+            if name == b"content-length":
+                self.expected_content_length = int(value)
+                self.chunked_encoding = False
+            elif name == b"transfer-encoding":
+                self.chunked_encoding = value.lower() == b"chunked"
+            elif name == b"connection" and b"close" in value.lower():
+                self.keep_alive, closing = False, True
+            lines += (name, b": ", value, b"\r\n")
+        count = len(lines) // 4 + 1
+        if not self.keep_alive and not closing:
+            lines.append(b"connection: close\r\n")
+            count += 1
+        if self.chunked_encoding is None and not self._bodiless and status not in (204, 304):
+            self.chunked_encoding = True
+            lines.append(b"transfer-encoding: chunked\r\n")
+            count += 1
+        head = b"".join(lines)
+        if head.count(b"\n") != count or head.count(b"\r") != count or b"\0" in head:
+            raise RuntimeError("a header would break out of its line")
+        self._head = head + b"\r\n"
+        if self._bodiless:
+            self.expected_content_length = 0
+        elif self.chunked_encoding:  # a stream: its reader is to know at once that it has begun
+            self.transport.write(self._head)
+            self._head = None
+
+    def _continue(self, body: bytes, more_body: bool) -> None:
+        head = self._head or b""
+        self._head = None
+        if self._bodiless:
+            data = head
+        elif self.chunked_encoding:
+            data = head + (b"%x\r\n%b\r\n" % (len(body), body) if body else b"")
+            if not more_body:
+                data += b"0\r\n\r\n"
+        else:
+            self.expected_content_length -= len(body)
+            if self.expected_content_length < 0:
+                raise RuntimeError("the body is longer than its content-length")
+            data = head + body
+        if not more_body and self.expected_content_length:
+            raise RuntimeError("the body is shorter than its content-length")
+        if data:
+            self.transport.write(data)
+        if not more_body:
+            self.response_complete = True
+            self.message_event.set()
+            if not self.keep_alive:
+                self.transport.close()
+            self.on_response()
