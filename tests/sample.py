@@ -192,6 +192,7 @@ COMPUTED = (
     of_row("score", POSTS, "integer", execute=("authenticated",)),
     of_row("noisy", POSTS, "integer", volatility="volatile"),
     of_row("ratio", POSTS, "integer"),
+    of_row("share", POSTS, "integer", volatility="immutable"),
     of_row("replies", POSTS, "comments", collection="comments", composite=True, returns_set=True),
     of_row("topic", COMMENTS, "posts", collection="posts", composite=True, returns_set=True, one_row=True),
 )
@@ -251,6 +252,7 @@ create function sealed(profiles) returns text language sql stable as 'select $1.
 create function score(posts) returns integer language sql stable as 'select $1.views * 2';
 create function noisy(posts) returns integer language sql as 'select 1';
 create function ratio(posts) returns integer language sql stable as 'select 100 / ($1.views - 40)';
+create function share(posts) returns integer language sql immutable return 100 / ($1.views - 40);
 create function replies(posts) returns setof comments language sql stable as
     'select * from comments where post = $1.id order by id';
 create function topic(comments) returns setof posts rows 1 language sql stable as
