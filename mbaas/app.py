@@ -23,7 +23,7 @@ from mbaas.adapters.postgres import migrate as migrations
 from mbaas.adapters.postgres.as_caller import transactions_as_caller
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres, running_url
-from mbaas.adapters.postgres.introspect import read_functions
+from mbaas.adapters.postgres.introspect import read_functions, read_views
 from mbaas.adapters.postgres.migration_run import Applied
 from mbaas.adapters.postgres.scripts import read_scripts
 from mbaas.adapters.postgres.supervise import supervised
@@ -35,6 +35,7 @@ from mbaas.core.identity import Identity, Role
 from mbaas.core.observe import Observe, ignore
 from mbaas.core.plan.authorize import Grants
 from mbaas.core.rules.ruleset import RuleSet, compile_rules
+from mbaas.core.schema.views import with_views
 from mbaas.core.sql.migration import Plan
 from mbaas.core.sql.policy import render_policies
 from mbaas.hooks.dispatch import Hooks
@@ -335,7 +336,12 @@ async def migrated(database: Database, config: Config, *, observe: Observe = ign
         hint = "look at `mbaas migrate plan`, then run `mbaas migrate apply --allow-destructive`"
         raise DestructiveChange(f"the configuration takes data away: {error.message}", hint=hint) from error
     functions = await read_functions(database, [function.name for function in config.catalog.functions])
-    catalog = msgspec.structs.replace(migrator.rules.catalog, functions=functions)
+    views = [name for name, collection in config.catalog.collections.items() if collection.view]
+    found = await read_views(database, views)
+    catalog = with_views(
+        msgspec.structs.replace(migrator.rules.catalog, functions=functions),
+        {name: (view.columns, view.origins) for name, view in found.items()},
+    )
     return msgspec.structs.replace(migrator.rules, catalog=catalog)
 
 

@@ -21,6 +21,7 @@ from mbaas.core.schema.catalog import (
 )
 from mbaas.core.schema.table import Table
 from mbaas.core.schema.types import type_of
+from mbaas.core.schema.view_columns import column_origins
 
 # Members of extensions are theirs; a name with a dot could not be told from a qualified one.
 _TABLES = """
@@ -176,7 +177,7 @@ select coalesce(json_agg(json_build_object(
         where attrelid = taken.oid and attnum > 0 and not attisdropped
     ),
     'composite', t.typtype = 'c' or prorettype = 'record'::regtype,
-    'collection', case when r.relkind in ('r', 'p') and r.relnamespace = 'public'::regnamespace then r.relname end,
+    'collection', case when r.relkind in ('r', 'p', 'v') and r.relnamespace = 'public'::regnamespace then r.relname end,
     'volatility', case provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end,
     'execute', (
         select coalesce(json_agg(distinct coalesce(rolname, 'public')), '[]')
@@ -189,9 +190,30 @@ from pg_proc
 join pg_type as t on t.oid = prorettype
 left join pg_class as r on r.oid = nullif(t.typrelid, 0)
 left join pg_class as taken on pronargs = 1 and taken.reltype = proargtypes[0]
-    and taken.relkind in ('r', 'p') and taken.relnamespace = 'public'::regnamespace
+    and taken.relkind in ('r', 'p', 'v') and taken.relnamespace = 'public'::regnamespace
 where pronamespace = 'public'::regnamespace and prokind = 'f'
     and proname in (select json_array_elements_text($1::text::json))
+"""
+
+_VIEWS = """
+select json_build_object(
+    'views', coalesce((
+        select json_agg(json_build_object(
+            'name', relname,
+            'columns', (
+                select json_agg(attname order by attnum) from pg_attribute where attrelid = c.oid and attnum > 0
+            ),
+            'rule', (select ev_action from pg_rewrite where ev_class = c.oid and rulename = '_RETURN')
+        )) from pg_class as c
+        where relkind = 'v' and relnamespace = 'public'::regnamespace
+            and relname in (select json_array_elements_text($1::text::json))
+    ), '[]'),
+    'columns', coalesce((
+        select json_agg(json_build_array(attrelid::bigint, attnum, relname, attname))
+        from pg_attribute join pg_class as c on c.oid = attrelid
+        where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace and attnum > 0 and not attisdropped
+    ), '[]')
+)::text
 """
 
 
@@ -220,6 +242,24 @@ class _FoundFunction(msgspec.Struct, frozen=True):
     row: tuple[str, ...]
 
 
+class FoundView(msgspec.Struct, frozen=True):
+    """A view of the database. origins: by its columns, the table and column that they show as they are."""
+
+    columns: tuple[str, ...]
+    origins: dict[str, tuple[str, str]]
+
+
+class _FoundRule(msgspec.Struct, frozen=True):
+    name: str
+    columns: tuple[str, ...]
+    rule: str
+
+
+class _FoundRules(msgspec.Struct, frozen=True):
+    views: tuple[_FoundRule, ...]
+    columns: tuple[tuple[int, int, str, str], ...]
+
+
 async def read_tables(session: Session, schema: str = "public") -> dict[str, FoundTable]:
     """Every table of a schema, by name. Expressions as PostgreSQL shows them."""
     found = msgspec.json.decode(await session.fetch(_PARTS + _TABLES, schema), type=list[FoundTable])
@@ -245,6 +285,27 @@ async def read_functions(database: Database, names: Names[str]) -> tuple[Functio
         listed = msgspec.json.encode(sorted(names)).decode()
         text = await session.fetch(_FUNCTIONS, listed)
     return tuple(map(_function, msgspec.json.decode(text, type=list[_FoundFunction])))
+
+
+async def read_views(database: Database, names: Names[str]) -> dict[str, FoundView]:
+    """Those views of schema public that have one of the names."""
+    if not names:
+        return {}
+    async with open_session(database.url) as session:
+        text = await session.fetch(_VIEWS, msgspec.json.encode(sorted(names)).decode())
+    found = msgspec.json.decode(text, type=_FoundRules)
+    known = {(table, number): (name, column) for table, number, name, column in found.columns}
+    return {
+        view.name: FoundView(
+            view.columns,
+            {
+                view.columns[number - 1]: known[origin]
+                for number, origin in column_origins(view.rule).items()
+                if origin in known
+            },
+        )
+        for view in found.views
+    }
 
 
 def _function(found: _FoundFunction) -> Function:

@@ -274,7 +274,9 @@ def _hides(rows: AuthorizedRows) -> bool:
 
     PostgreSQL estimates from statistics of whole tables: how many rows a filter leaves would tell of hidden values.
     """
-    visible = rows.visible
+    visible, collection = rows.visible, rows.plan.collection
+    if collection is not None and collection.view:
+        return True  # it may leave rows of its tables out
     if visible is not None and (visible.rule != TRUE or any(mask != TRUE for _, mask in visible.masks or ())):
         return True
     tested = {tested_embed(Column(name)) for name in own_columns(rows.plan.where)}

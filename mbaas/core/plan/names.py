@@ -90,7 +90,7 @@ class Names:
         }
         self._relations = index_relations(catalog)
         shown = msgspec.structs.replace(visible(catalog, "authenticated"), functions=catalog.functions)
-        self._shown_relations = index_relations(shown)
+        self._shown_relations = index_relations(shown, catalog)
         self._defaults = {
             name: _asking_defaults(collection, catalog) for name, collection in catalog.collections.items()
         }

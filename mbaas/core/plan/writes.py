@@ -9,13 +9,13 @@ from mbaas.core.expr.types import Column
 from mbaas.core.plan.errors import NoUniqueTarget
 from mbaas.core.plan.resolve import Resolver
 from mbaas.core.plan.types import Answer, Conflict, DeletePlan, FieldOutput, InsertPlan, ReadPlan, UpdatePlan
-from mbaas.core.query.errors import Unsupported
+from mbaas.core.query.errors import Unsupported, ViewNotWritten
 from mbaas.core.query.types import DeleteQuery, InsertQuery, Preferences, UpdateQuery
 from mbaas.core.schema.catalog import Collection, Field
 
 
 def resolve_insert(query: InsertQuery, resolver: Resolver) -> InsertPlan:
-    collection = resolver.collection(query.collection)
+    collection = _writable(query.collection, resolver)
     fields = tuple(field for field in _named(query.columns, collection, resolver) if resolver.writes(field))
     return InsertPlan(
         collection=collection,
@@ -31,7 +31,7 @@ def resolve_insert(query: InsertQuery, resolver: Resolver) -> InsertPlan:
 def resolve_update(query: UpdateQuery, resolver: Resolver) -> UpdatePlan:
     """A payload whose fields are all dropped still hits its rows: they are found, and given back."""
     _check_window(query)
-    collection = resolver.collection(query.collection)
+    collection = _writable(query.collection, resolver)
     named = _named(query.columns, collection, resolver)
     fixed = tuple(field for field in named if resolver.fixes(collection, field))
     where, computed = resolver.where(collection, query.parts)
@@ -48,7 +48,7 @@ def resolve_update(query: UpdateQuery, resolver: Resolver) -> UpdatePlan:
 
 def resolve_delete(query: DeleteQuery, resolver: Resolver) -> DeletePlan:
     _check_window(query)
-    collection = resolver.collection(query.collection)
+    collection = _writable(query.collection, resolver)
     where, computed = resolver.where(collection, query.parts)
     return DeletePlan(
         collection=collection,
@@ -56,6 +56,13 @@ def resolve_delete(query: DeleteQuery, resolver: Resolver) -> DeletePlan:
         computed=computed,
         answer=_answer(query, collection, resolver),
     )
+
+
+def _writable(name: str, resolver: Resolver) -> Collection:
+    collection = resolver.collection(name)
+    if collection.view:
+        raise ViewNotWritten(name)
+    return collection
 
 
 def _named(columns: Iterable[str], collection: Collection, resolver: Resolver) -> tuple[Field, ...]:

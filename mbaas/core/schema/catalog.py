@@ -100,7 +100,11 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Collection(msgspec.Struct, frozen=True, kw_only=True):
-    """A PostgreSQL table of schema ``public`` and how it is served. ``key``: primary key columns, in order."""
+    """A PostgreSQL table of schema ``public`` and how it is served. ``key``: primary key columns, in order.
+
+    view: it is a view, somebody else's to make, which can only be read. origins: by a column of the view, the
+    collection and field that it shows as they are.
+    """
 
     name: str
     fields: tuple[Field, ...]
@@ -113,6 +117,8 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     audit: bool = False
     renamed_from: str | None = None
     description: str | None = None
+    view: bool = False
+    origins: dict[str, tuple[str, str]] = {}
 
     def field(self, name: str) -> Field | None:
         return next((field for field in self.fields if field.name == name), None)

@@ -145,7 +145,8 @@ def _collection_path(collection: Collection, role: Role) -> Schema:
     return {
         method: operation
         for method, operation in operations.items()
-        if role == "service_role" or getattr(collection.rules, rules[method]) is not None
+        if (role == "service_role" or getattr(collection.rules, rules[method]) is not None)
+        and (method == "get" or not collection.view)
     }
 
 

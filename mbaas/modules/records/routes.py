@@ -207,11 +207,12 @@ class _App:
     async def _options(self, asked: Asked, name: str) -> Reply:
         """The methods that some rule could let this caller use."""
         rules, names = self._records.snapshot()
-        if names.collection(name) is None:
+        collection = names.collection(name)
+        if collection is None:
             raise UnknownCollection.of(name, perhaps(name, rules.catalog.collections))
 
         def some(operation: Operation) -> bool:
-            return asked.identity.bypasses_rules or rules.row(name, operation) != FALSE
+            return not collection.view and (asked.identity.bypasses_rules or rules.row(name, operation) != FALSE)
 
         methods = ["OPTIONS", "GET", "HEAD"]
         methods += ["POST"] if some("insert") else []

@@ -140,7 +140,8 @@ def _collection_path(collection: Collection, role: Role) -> Schema:
             "responses": answers,
         }
         for method, (operation, parameters, answers) in operations.items()
-        if role == "service_role" or collection.rules.of(operation) is not None
+        if (role == "service_role" or collection.rules.of(operation) is not None)
+        and (method == "get" or not collection.view)
     }
 
 

@@ -81,6 +81,7 @@ ERRORS: dict[str, tuple[Exception, Role, bool]] = {
         "put_window": query.PutWindow(),
         "put_mismatch": query.PutMismatch(),
         "method_not_allowed": query.MethodNotAllowed("TRACE"),
+        "view_not_written": query.ViewNotWritten("popular"),
         "call_method_not_allowed": query.CallMethodNotAllowed("DELETE"),
         "path_unknown": query.UnknownPath(),
         "body_invalid": errors.BodyInvalid("Empty or invalid json"),
