@@ -199,6 +199,7 @@ _VIEWS = """
 select json_build_object(
     'views', coalesce((
         select json_agg(json_build_object(
+            'oid', c.oid::bigint,
             'name', relname,
             'columns', (
                 select json_agg(attname order by attnum) from pg_attribute where attrelid = c.oid and attnum > 0
@@ -206,7 +207,6 @@ select json_build_object(
             'rule', (select ev_action from pg_rewrite where ev_class = c.oid and rulename = '_RETURN')
         )) from pg_class as c
         where relkind = 'v' and relnamespace = 'public'::regnamespace
-            and relname in (select json_array_elements_text($1::text::json))
     ), '[]'),
     'columns', coalesce((
         select json_agg(json_build_array(attrelid::bigint, attnum, relname, attname))
@@ -250,6 +250,7 @@ class FoundView(msgspec.Struct, frozen=True):
 
 
 class _FoundRule(msgspec.Struct, frozen=True):
+    oid: int
     name: str
     columns: tuple[str, ...]
     rule: str
@@ -288,23 +289,30 @@ async def read_functions(database: Database, names: Names[str]) -> tuple[Functio
 
 
 async def read_views(database: Database, names: Names[str]) -> dict[str, FoundView]:
-    """Those views of schema public that have one of the names."""
+    """Those views of schema public that have one of the names. Views of views are followed to their tables."""
     if not names:
         return {}
     async with open_session(database.url) as session:
-        text = await session.fetch(_VIEWS, msgspec.json.encode(sorted(names)).decode())
-    found = msgspec.json.decode(text, type=_FoundRules)
+        found = msgspec.json.decode(await session.fetch(_VIEWS), type=_FoundRules)
     known = {(table, number): (name, column) for table, number, name, column in found.columns}
+    views = {view.oid: column_origins(view.rule) for view in found.views}
+
+    def traced(origin: tuple[int, int] | None) -> tuple[str, str] | None:
+        while origin is not None and origin[0] in views:
+            origin = views[origin[0]].get(origin[1])
+        return None if origin is None else known.get(origin)
+
     return {
         view.name: FoundView(
             view.columns,
             {
-                view.columns[number - 1]: known[origin]
-                for number, origin in column_origins(view.rule).items()
-                if origin in known
+                column: shown
+                for number, column in enumerate(view.columns, 1)
+                if (shown := traced((view.oid, number))) is not None
             },
         )
         for view in found.views
+        if view.name in names
     }
 
 
