@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help serve test check format soak clean
+.PHONY: help serve test check format soak bench clean
 
 help: ## what can be done here
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,15 @@ format: $(STAMP) ## let ruff write the format
 
 soak: $(STAMP) ## the same tests with more seeds and rounds
 	@MBAAS_SOAK=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# ROUNDS=1 SECONDS=3 ONLY=get,list: a look; GROWTH=5000000: ours with so many rows beside ours with ROWS
+bench: $(VENV)/.bench ## ours beside PocketBase and the raw limits, kept in benchmarks/results
+	@$(BIN)/python -m benchmarks $(foreach name,ROWS ROUNDS SECONDS ONLY GROWTH,$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
+
+$(VENV)/.bench: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@command -v wrk >/dev/null || { test "$$(id -u)" = 0 && apt-get install --quiet --yes wrk; } || { echo "the load generator is missing: apt install wrk"; exit 1; }
+	@touch $@
 
 clean: ## remove what was made here, data included
 	rm -rf $(VENV) .mbaas .mypy_cache .ruff_cache build dist

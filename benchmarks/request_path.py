@@ -1,6 +1,6 @@
 """What a request costs in Python, stage by stage, in µs: no socket, and a database that answers at once.
 
-    python benchmarks/request_path.py
+    python -m benchmarks.request_path
 
 CPU time, so that other work on the machine counts little. The figures are for comparing two versions on one machine,
 the best of several rounds each.
@@ -9,13 +9,9 @@ the best of several rounds each.
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from mbaas.core.identity import Identity
 from mbaas.core.plan.authorize import authorize

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import gc
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -40,7 +41,7 @@ from mbaas.core.sql.migration import Plan
 from mbaas.core.sql.policy import render_policies
 from mbaas.hooks.dispatch import Hooks
 from mbaas.http.access import access_log
-from mbaas.http.edge import Edge, Surface
+from mbaas.http.edge import Direct, Edge, Surface
 from mbaas.http.health import Health
 from mbaas.http.identity import Authenticator, auth_url
 from mbaas.http.logs import LineWriter, Log, make_log, redirect_standard_logging
@@ -62,6 +63,7 @@ from mbaas.modules.records.service import Records
 from mbaas.modules.records.swagger import swagger_bytes
 
 SECRETS_EVERY_S = 2.0
+COLLECT_AFTER = (20_000, 10, 10)
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +134,7 @@ async def _serve(config: Config, on_ready: Callable[[Ready], None], *, safe_mode
         stack.callback(following.cancel)
 
         def started() -> None:
+            spare_the_collector()
             on_ready(
                 Ready(
                     url=config.server.public_url or f"http://{config.server.host}:{config.server.port}",
@@ -160,7 +163,7 @@ class Routes(NamedTuple):
     """direct: the apps of those prefixes that are asked past the router, which mounts them all the same."""
 
     app: Litestar
-    direct: dict[str, ASGIApp]
+    direct: dict[str, Direct]
 
 
 def routes(config: Config, rules: RuleSet, database: Database, hooks: Hooks, auth: ASGIApp, observe: Observe) -> Routes:
@@ -196,7 +199,7 @@ def routes(config: Config, rules: RuleSet, database: Database, hooks: Hooks, aut
         openapi_config=None,
         logging_config=None,
     )
-    return Routes(app, {"/rest/v1": rest})
+    return Routes(app, {"/rest/v1": rest.reply})
 
 
 def described_for(config: Config, rules: RuleSet, describe: Callable[..., bytes]) -> Callable[[Role], bytes]:
@@ -241,7 +244,7 @@ def edge(
         log=log,
         access_log=access_log(config.log, writer=writer, log=log),
         surfaces=(
-            Surface(prefix="/rest/v1", app=routes.direct["/rest/v1"], dialect=rest_dialect),
+            Surface(prefix="/rest/v1", direct=routes.direct["/rest/v1"], dialect=rest_dialect),
             Surface(prefix="/auth/v1", dialect=auth_dialect, max_body=AUTH_MAX_BODY),
             Surface(prefix=PLUGINS),
         ),
@@ -343,6 +346,16 @@ async def migrated(database: Database, config: Config, *, observe: Observe = ign
         {name: (view.columns, view.origins) for name, view in found.items()},
     )
     return msgspec.structs.replace(migrator.rules, catalog=catalog)
+
+
+def spare_the_collector() -> None:
+    """What the server is made of stays for good, and a request makes few cycles: so Python looks for them less often.
+
+    Measured, the collector took 8 of 25 µs of the edge before.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 async def _follow(secrets: SecretsFile, log: Log) -> None:

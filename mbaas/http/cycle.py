@@ -10,6 +10,10 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+WHOLE = "mbaas.whole"
+"""The ASGI extension, and its message: a whole answer at once, ``status``, ``headers``, ``lines`` (more of the head, as
+finished bytes) and ``body``. Content-length is the server's. ``http.response.start`` may hold ``lines`` too."""
+
 
 class Cycle(RequestResponseCycle):
     """Raises RuntimeError, as uvicorn's does, when the app breaks the order or the length it announced (ASGI)."""
@@ -23,10 +27,12 @@ class Cycle(RequestResponseCycle):
         if self.disconnected:
             return
         kind = message["type"]
-        if not self.response_started:
+        if kind == WHOLE:
+            self._answer(message["status"], message["headers"], message["lines"], message["body"])
+        elif not self.response_started:
             if kind != "http.response.start":
                 raise RuntimeError(f"expected http.response.start, got {kind}")
-            self._begin(message["status"], message.get("headers", ()))
+            self._begin(message["status"], message.get("headers", ()), message.get("lines", b""))
         elif self.response_complete:
             raise RuntimeError(f"{kind} after the response was complete")
         elif kind != "http.response.body":
@@ -34,7 +40,38 @@ class Cycle(RequestResponseCycle):
         else:
             self._continue(message.get("body", b""), message.get("more_body", False))
 
-    def _begin(self, status: int, headers: Any) -> None:
+    def _answer(self, status: int, headers: Any, finished: bytes, body: bytes) -> None:
+        if self.response_started:
+            raise RuntimeError("a second answer")
+        lines = [b"%b: %b\r\n" % header for header in headers]
+        count = len(lines)
+        text = b"".join(lines)
+        if text.count(b"\n") != count or text.count(b"\r") != count or b"\0" in text:
+            raise RuntimeError("a header would break out of its line")
+        ending = b"" if self.keep_alive else b"connection: close\r\n"
+        if status == 204:
+            data = b"%b%b%b%b\r\n" % (STATUS_LINE[status], text, finished, ending)
+        else:
+            data = b"%b%b%b%bcontent-length: %d\r\n\r\n%b" % (
+                STATUS_LINE[status],
+                text,
+                finished,
+                ending,
+                len(body),
+                body,
+            )
+        self.response_started = True
+        self.transport.write(data)
+        self._end()
+
+    def _end(self) -> None:
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+    def _begin(self, status: int, headers: Any, finished: bytes) -> None:
         self.response_started = True
         self.waiting_for_100_continue = False
         method = self.scope["method"]
@@ -61,7 +98,7 @@ class Cycle(RequestResponseCycle):
         head = b"".join(lines)
         if head.count(b"\n") != count or head.count(b"\r") != count or b"\0" in head:
             raise RuntimeError("a header would break out of its line")
-        self._head = head + b"\r\n"
+        self._head = b"%b%b\r\n" % (head, finished)
         if self._bodiless:
             self.expected_content_length = 0
         elif self.chunked_encoding:  # a stream: its reader is to know at once that it has begun
@@ -87,8 +124,4 @@ class Cycle(RequestResponseCycle):
         if data:
             self.transport.write(data)
         if not more_body:
-            self.response_complete = True
-            self.message_event.set()
-            if not self.keep_alive:
-                self.transport.close()
-            self.on_response()
+            self._end()

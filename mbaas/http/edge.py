@@ -12,8 +12,8 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Awaitable, Iterable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol, TypeAlias
 
 import msgspec
 
@@ -23,11 +23,13 @@ from mbaas.core.identity import ANON, Identity
 from mbaas.http.access import AccessLog
 from mbaas.http.caller import caller
 from mbaas.http.cors import Cors
+from mbaas.http.cycle import WHOLE
 from mbaas.http.deadlines import Deadlines
 from mbaas.http.errors import Dialect, MethodNotAllowed, default_dialect
 from mbaas.http.exempt import is_exempt
+from mbaas.http.heads import Head, head_of
 from mbaas.http.health import Health
-from mbaas.http.limits import LimitedReceive, canonical_path, check_head, declared_length
+from mbaas.http.limits import LimitedReceive, canonical_path, check_headers, check_url, declared_length
 from mbaas.http.logs import REQUEST_ID, Log
 from mbaas.http.metrics import Metrics
 from mbaas.http.proxies import UNIX, Proxies
@@ -37,6 +39,7 @@ from mbaas.http.respond import ASGIApp, Header, Message, Receive, Reply, Scope, 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 CLIENT_GONE = 499  # in logs and metrics only: nobody is there to read a status
 
+_CHECKED = "checked"
 _GOOD_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
 
@@ -46,14 +49,20 @@ class Identify(Protocol):
     def __call__(self, apikey: str | None, bearer: str | None, *, now: float) -> Identity: ...
 
 
+Direct: TypeAlias = Callable[[Scope, Receive], Awaitable[Reply]]
+"""An app that gives its whole answer, and raises what goes wrong."""
+
+
 class Surface(msgspec.Struct, frozen=True, kw_only=True):
     """What is particular to one prefix of two parts. ``None`` takes the configured limit, 0 seconds are no limit.
 
     app: answers the prefix by itself, past the router, which saves a hot route its dispatch. It sees the whole path.
+    direct: answers everything but HEAD there.
     """
 
     prefix: str
     app: ASGIApp | None = None
+    direct: Direct | None = None
     dialect: Dialect = default_dialect
     max_body: int | None = None
     body_timeout_s: float | None = None
@@ -65,33 +74,72 @@ class _Bounds(msgspec.Struct, frozen=True):
 
     name: str
     app: ASGIApp
+    direct: Direct | None
     dialect: Dialect
     max_body: int
     body_timeout_s: float
     request_timeout_s: float | None
 
 
+class _Known(msgspec.Struct, frozen=True):
+    """What the headers of a request say to the edge. common: the headers of its answer; lines: them as bytes."""
+
+    key: str | None
+    bearer: str | None
+    request_id: str | None
+    common: tuple[Header, ...]
+    lines: bytes
+
+
 class _Answer:
-    """``send`` of one request: adds the headers that every answer has, and remembers how it went."""
+    """``send`` of one request: adds the headers that every answer has, and remembers how it went.
 
-    __slots__ = ("_common", "_send", "complete", "status")
+    whole: the server takes lines of a head as bytes (``mbaas.http.cycle``).
+    """
 
-    def __init__(self, send: Send, common: tuple[Header, ...]) -> None:
+    __slots__ = ("_known", "_request_id", "_send", "_whole", "complete", "status")
+
+    def __init__(self, send: Send, known: _Known, request_id: bytes, *, whole: bool) -> None:
         self._send = send
-        self._common = common
+        self._known = known
+        self._request_id = request_id
+        self._whole = whole
         self.status = 0
         self.complete = False
 
     def send(self, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers: list[Header] = [*message.get("headers", ()), *self._common]
+            headers: list[Header] = list(message.get("headers", ()))
             if not any(name == b"cache-control" for name, _ in headers):
                 headers.append(_NO_STORE)
+            if self._whole:
+                message["lines"] = self._lines()
+            else:
+                headers += (*self._known.common, (b"x-request-id", self._request_id))
             message["headers"] = headers
         elif not message.get("more_body"):
             self.complete = True
         return self._send(message)
+
+    async def reply(self, reply: Reply) -> None:
+        """A finished answer, to any request but HEAD."""
+        if not self._whole:
+            await send_reply(self.send, reply)
+            return
+        self.status = reply.status
+        headers = list(reply.headers)
+        if reply.body:
+            headers.append((b"content-type", reply.content_type))
+        if not any(name == b"cache-control" for name, _ in reply.headers):
+            headers.append(_NO_STORE)
+        await self._send(
+            {"type": WHOLE, "status": reply.status, "headers": headers, "lines": self._lines(), "body": reply.body}
+        )
+        self.complete = True
+
+    def _lines(self) -> bytes:
+        return b"%bx-request-id: %b\r\n" % (self._known.lines, self._request_id)
 
 
 _NO_STORE = (b"cache-control", b"no-store")
@@ -148,6 +196,7 @@ class Edge:
         return _Bounds(
             surface.prefix,
             surface.app or self._app,
+            surface.direct,
             surface.dialect,
             self._limits.max_body if surface.max_body is None else surface.max_body,
             settled(surface.body_timeout_s, self._limits.body_timeout_s),
@@ -165,27 +214,26 @@ class Edge:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        head: dict[bytes, bytes] = dict(scope["headers"])
-        state = scope.setdefault("state", {})
-        given = head.get(b"x-request-id")
-        request_id = new_request_id() if given is None or not _GOOD_REQUEST_ID.fullmatch(given) else given.decode()
+        head = head_of(scope)
+        known = self._known(head)
+        state = scope["state"]
+        request_id = known.request_id or new_request_id()
         state["request_id"] = request_id
         state["path"] = scope["path"]  # routers change the scope's own on the way down
         REQUEST_ID.set(request_id)
-        answer = _Answer(
-            send, (*self._common, *self._cors.headers(head.get(b"origin")), (b"x-request-id", request_id.encode()))
-        )
+        answer = _Answer(send, known, request_id.encode(), whole=WHOLE in scope.get("extensions", ()))
         metrics = self._metrics
         metrics.in_flight += 1
         bounds = self._elsewhere
         try:
             bounds = self._surface(scope["path"])
-            reply = await self._admit(scope, head, bounds)
+            reply = await self._admit(scope, head, known)
             if reply is not None:
                 await send_reply(answer.send, reply)
             else:
-                if b"content-length" in head or b"transfer-encoding" in head:
-                    declared_length(head, max_body=bounds.max_body)
+                fields = head.fields
+                if b"content-length" in fields or b"transfer-encoding" in fields:
+                    declared_length(fields, max_body=bounds.max_body)
                     receive = LimitedReceive(receive, max_body=bounds.max_body, timeout_s=bounds.body_timeout_s)
                 await self._run(scope, receive, answer, bounds)
         except MbaasError as error:
@@ -211,7 +259,24 @@ class Edge:
         second = path.find("/", path.find("/", 1) + 1)
         return self._surfaces.get(path if second < 0 else path[:second], self._elsewhere)
 
-    async def _admit(self, scope: Scope, head: dict[bytes, bytes], bounds: _Bounds) -> Reply | None:
+    def _known(self, head: Head) -> _Known:
+        known: _Known | None = head.memo.get(self)
+        if known is None:
+            known = head.memo[self] = self._read(head.fields)
+        return known
+
+    def _read(self, fields: dict[bytes, bytes]) -> _Known:
+        given = fields.get(b"x-request-id")
+        common = (*self._common, *self._cors.headers(fields.get(b"origin")))
+        return _Known(
+            key=text.decode("latin-1") if (text := fields.get(b"apikey")) else None,
+            bearer=bearer_of(fields.get(b"authorization")),
+            request_id=None if given is None or not _GOOD_REQUEST_ID.fullmatch(given) else given.decode(),
+            common=common,
+            lines=b"".join(b"%b: %b\r\n" % header for header in common),
+        )
+
+    async def _admit(self, scope: Scope, head: Head, known: _Known) -> Reply | None:
         """Everything before the app. A reply: the app is not asked. Raises what refuses the request."""
         client = scope.get("client")
         peer: str = client[0] if client else UNIX
@@ -221,15 +286,18 @@ class Edge:
         method = scope["method"]
         if method not in METHODS:
             raise MethodNotAllowed("this method is not served")
-        if method == "OPTIONS" and b"access-control-request-method" in head and b"origin" in head:
-            return self._cors.preflight(head)
+        fields = head.fields
+        if method == "OPTIONS" and b"access-control-request-method" in fields and b"origin" in fields:
+            return self._cors.preflight(fields)
         own = self._own.get(path)
         if own is not None and path != "/metrics":
             return await own(scope)
-        check_head(scope, head, max_url=self._limits.max_url)
+        check_url(scope, max_url=self._limits.max_url)
+        if _CHECKED not in head.memo:
+            check_headers(head.headers, fields)
+            head.memo[_CHECKED] = True
         now = time.monotonic()
-        key = text.decode("latin-1") if (text := head.get(b"apikey")) else None
-        bearer = bearer_of(head.get(b"authorization"))
+        key, bearer = known.key, known.bearer
         self._rates.before_identity(ip, path, key, now)
         try:
             identity = self._identify(key, bearer, now=time.time())
@@ -242,12 +310,12 @@ class Edge:
 
     async def _run(self, scope: Scope, receive: Receive, answer: _Answer, bounds: _Bounds) -> None:
         if bounds.request_timeout_s is None:
-            await bounds.app(scope, receive, answer.send)
+            await self._ask(scope, receive, answer, bounds)
             return
         task = self._deadlines.enter(bounds.request_timeout_s)
         late = False
         try:
-            await bounds.app(scope, receive, answer.send)
+            await self._ask(scope, receive, answer, bounds)
         except asyncio.CancelledError:
             late = self._deadlines.leave(task)
             if not late:
@@ -256,6 +324,12 @@ class Edge:
             self._deadlines.leave(task)
         if late:
             raise Timeout("the request took too long and was cancelled")
+
+    async def _ask(self, scope: Scope, receive: Receive, answer: _Answer, bounds: _Bounds) -> None:
+        if bounds.direct is None or scope["method"] == "HEAD":
+            await bounds.app(scope, receive, answer.send)
+        else:
+            await answer.reply(await bounds.direct(scope, receive))
 
     async def _refuse(self, error: MbaasError, scope: Scope, answer: _Answer, bounds: _Bounds) -> None:
         """Words an error in the dialect of its prefix, and logs it when it is ours to mend."""

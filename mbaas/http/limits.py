@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import urllib.parse
+from functools import lru_cache
 
 from mbaas.core.errors import QueryError, TooLarge
 from mbaas.http.errors import BodyTooSlow, HeadersTooLarge, PathInvalid, UrlTooLong
@@ -36,6 +37,15 @@ def canonical_path(scope: Scope) -> str:
     """
     path: str = scope["path"]
     raw: bytes = scope.get("raw_path") or path.encode()
+    _check_path(path, raw)
+    if path[-1:] == "/" and path != "/":
+        path = scope["path"] = path[:-1]
+        scope["raw_path"] = raw[:-1]
+    return path
+
+
+@lru_cache(maxsize=4096)
+def _check_path(path: str, raw: bytes) -> None:
     if b"%" in raw:
         if _ENCODED_SLASH.search(raw):
             raise PathInvalid("the path holds an encoded slash")
@@ -45,17 +55,10 @@ def canonical_path(scope: Scope) -> str:
             raise PathInvalid("the path is not UTF-8") from None
     if _ODD.search(path):
         raise PathInvalid("the path holds empty, dot or unprintable parts")
-    if path[-1:] == "/" and path != "/":
-        path = scope["path"] = path[:-1]
-        scope["raw_path"] = raw[:-1]
-    return path
 
 
-def check_head(scope: Scope, head: dict[bytes, bytes], *, max_url: int) -> None:
-    """Sizes of URL and headers, and headers that may come once.
-
-    head: the headers as a dict. Raises UrlTooLong, HeadersTooLarge, QueryError.
-    """
+def check_url(scope: Scope, *, max_url: int) -> None:
+    """Its size and encoding. Raises UrlTooLong, QueryError."""
     query: bytes = scope["query_string"]
     if len(scope.get("raw_path") or scope["path"]) + len(query) > max_url:
         raise UrlTooLong(f"a URL has at most {max_url} bytes", hint="send long lists in the body of an rpc call")
@@ -64,7 +67,10 @@ def check_head(scope: Scope, head: dict[bytes, bytes], *, max_url: int) -> None:
             query.decode()
         except UnicodeDecodeError:
             raise QueryError("the query string is not UTF-8", hint="percent-encode it") from None
-    headers = scope["headers"]
+
+
+def check_headers(headers: list[tuple[bytes, bytes]], head: dict[bytes, bytes]) -> None:
+    """Their sizes, and headers that may come once. head: them as a dict. Raises HeadersTooLarge, QueryError."""
     if len(headers) > MAX_HEADERS or sum(map(len, head.values())) > MAX_HEADER_BYTES:
         raise HeadersTooLarge(f"a request has at most {MAX_HEADERS} headers of {MAX_HEADER_BYTES} bytes together")
     if len(head) != len(headers):

@@ -7,12 +7,14 @@ whose client has gone is cancelled; a target that is not a plain path is refused
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 from urllib.parse import unquote
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from mbaas.http.cycle import Cycle
+from mbaas.http.cycle import WHOLE, Cycle
+from mbaas.http.heads import Head, KnownHeads
 
 HEAD_TIMEOUT_S = 10.0  # from connecting, or from the first byte of a further request, to the end of its headers
 MAX_HEAD_BYTES = 131_072  # of a head that is not complete; the edge has exact limits for complete ones
@@ -20,10 +22,17 @@ MAX_UNREAD_BYTES = 16 * 1024 * 1024  # of a body that goes on after its answer, 
 STALL_S = 10.0
 MIN_BYTES_PER_S = 1024  # slower readers of an answer are cut off, counted over STALL_S
 
+_PLAIN_GET = re.compile(rb"GET /[!\"$-~]* HTTP/1\.1")
+_BODY = frozenset((b"content-length", b"transfer-encoding", b"upgrade"))
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
+_EXTENSIONS: dict[str, Any] = {WHOLE: {}}
+
 
 class Protocol(HttpToolsProtocol):
     """One connection."""
 
+    heads: KnownHeads
+    """Of all connections of one server, which sets it on a class of its own."""
     head_timeout_s = HEAD_TIMEOUT_S
     stall_s = STALL_S
 
@@ -34,6 +43,8 @@ class Protocol(HttpToolsProtocol):
         self._stall_timer: asyncio.TimerHandle | None = None
         self._drained = False  # since the last look at the reader
         self._in_head = False
+        self._unfinished = False  # the parser is in the middle of a request
+        self._learn: Head | None = None
         self._head_bytes = 0
         self._unread_bytes = 0
 
@@ -54,7 +65,12 @@ class Protocol(HttpToolsProtocol):
             self._task.cancel("the client went away")
 
     def data_received(self, data: bytes) -> None:
+        if self._whole_request(data):
+            return
         super().data_received(data)
+        if self._learn is not None and not self._unfinished:
+            self._remember(data, self._learn)
+            self._learn = None
         if self.transport.is_closing():
             return
         if self._in_head:
@@ -70,29 +86,81 @@ class Protocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
+    def _whole_request(self, data: bytes) -> bool:
+        """A GET in one piece whose headers came before, byte for byte: only its target is new. ``False``: not taken."""
+        if self._unfinished or self._busy or not data.startswith(b"GET /") or not data.endswith(b"\r\n\r\n"):
+            return False
+        end = data.index(b"\r\n")
+        head = self.heads.get(data[end:])
+        line = data[:end]
+        if head is None or self.transport.is_closing() or not _PLAIN_GET.fullmatch(line):
+            return False
+        self._unset_keepalive_if_required()
+        self.url = line[4:-9]
+        self.headers = head.headers
+        self._start("GET", "1.1", head, keep_alive=True)
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+        return True
+
+    def _remember(self, data: bytes, head: Head) -> None:
+        """Keeps the head when the bytes were one whole request and nothing else."""
+        end = data.find(b"\r\n")
+        if _PLAIN_GET.fullmatch(data[:end]) and data.find(b"\r\n\r\n") == len(data) - 4:
+            self.heads.add(data[end:], head)
+
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
         self._in_head = True
+        self._unfinished = True
+        self._learn = None
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._unfinished = False
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         if not self.url.startswith(b"/"):
             raise ValueError("the target is not a path")  # absolute, authority and asterisk form: answered with 400
-        self._unread_bytes = 0
         parser = self.parser
         version = parser.get_http_version()
-        scope = self.scope
-        scope["method"] = parser.get_method().decode("ascii")
-        if version != "1.1":
-            scope["http_version"] = version
-        raw_path, _, query = self.url.partition(b"#")[0].partition(b"?")
+        keep_alive = version != "1.0" and parser.should_keep_alive()
+        method = parser.get_method().decode("ascii")
+        head = Head(self.headers)
+        self._start(method, version, head, keep_alive=keep_alive)
+        plain = method == "GET" and keep_alive and not parser.should_upgrade() and head.fields.keys().isdisjoint(_BODY)
+        self._learn = head if plain and not self.expect_100_continue else None
+
+    def _start(self, method: str, version: str, head: Head, *, keep_alive: bool) -> None:
+        """The request whose head is complete is given to the app, once those before it are answered."""
+        self._unread_bytes = 0
+        raw_path, _, query = self.url.partition(b"?")
         path = raw_path.decode("ascii")
-        scope["path"] = unquote(path) if "%" in path else path
-        scope["raw_path"] = raw_path
-        scope["query_string"] = query
+        scope = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": "",
+            "method": method,
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": head.headers,
+            "extensions": _EXTENSIONS,
+            "state": {**self.app_state, "head": head},
+        }
         before = self.cycle
         self.cycle = cycle = Cycle(
-            scope,
+            scope,  # type: ignore[arg-type]
             self.transport,
             self.flow,
             self.logger,
@@ -101,7 +169,7 @@ class Protocol(HttpToolsProtocol):
             [],
             asyncio.Event(),
             self.expect_100_continue,
-            version != "1.0" and parser.should_keep_alive(),
+            keep_alive,
             self.on_response_complete,
         )
         if before is None or before.response_complete:

@@ -12,6 +12,7 @@ from types import FrameType
 import uvicorn
 
 from mbaas.config.settings import ServerSettings
+from mbaas.http.heads import KnownHeads
 from mbaas.http.health import Health
 from mbaas.http.protocol import Protocol
 from mbaas.http.respond import ASGIApp
@@ -68,7 +69,7 @@ def server(
         host=settings.host,
         port=settings.port,
         loop="auto",
-        http=Protocol,
+        http=type("Connections", (Protocol,), {"heads": KnownHeads()}),
         ws="none",
         lifespan="on",
         log_config=None,

@@ -143,26 +143,27 @@ def parse_accept(value: str | None, offers: tuple[Kind, ...] = ROWS, *, plans: b
     return min(wanted, key=lambda entry: entry[:2])[2]
 
 
-def content_type(media: Media) -> str:
+def content_type(media: Media) -> bytes:
     """The ``Content-Type`` of an answer in that form, always in the long spelling.
 
     >>> content_type(Media(kind="object", stripped=True))
-    'application/vnd.pgrst.object+json;nulls=stripped; charset=utf-8'
+    b'application/vnd.pgrst.object+json;nulls=stripped; charset=utf-8'
     """
     if media.explain is not None:
         options = f"; options={'|'.join(media.explain.options)}" if media.explain.options else ""
-        inner = _CONTENT_TYPES[media.kind, media.stripped].removesuffix("; charset=utf-8")
-        return f'application/vnd.pgrst.plan+{media.explain.format}; for="{inner}"{options}; charset=utf-8'
+        inner = _CONTENT_TYPES[media.kind, media.stripped].removesuffix(b"; charset=utf-8").decode()
+        explained = f'application/vnd.pgrst.plan+{media.explain.format}; for="{inner}"{options}; charset=utf-8'
+        return explained.encode()
     return _CONTENT_TYPES[media.kind, media.stripped]
 
 
 _CONTENT_TYPES = {
-    ("json", False): "application/json; charset=utf-8",
-    ("json", True): "application/vnd.pgrst.array+json;nulls=stripped; charset=utf-8",
-    ("object", False): "application/vnd.pgrst.object+json; charset=utf-8",
-    ("object", True): "application/vnd.pgrst.object+json;nulls=stripped; charset=utf-8",
-    ("csv", False): "text/csv; charset=utf-8",
-    ("openapi", False): "application/openapi+json; charset=utf-8",
+    ("json", False): b"application/json; charset=utf-8",
+    ("json", True): b"application/vnd.pgrst.array+json;nulls=stripped; charset=utf-8",
+    ("object", False): b"application/vnd.pgrst.object+json; charset=utf-8",
+    ("object", True): b"application/vnd.pgrst.object+json;nulls=stripped; charset=utf-8",
+    ("csv", False): b"text/csv; charset=utf-8",
+    ("openapi", False): b"application/openapi+json; charset=utf-8",
 }
 
 

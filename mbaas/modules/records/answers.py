@@ -10,7 +10,7 @@ import msgspec
 from mbaas.core.query.errors import NotAcceptable, RangeInvalid
 from mbaas.core.query.headers import applied, content_type
 from mbaas.core.query.types import Media, Preferences
-from mbaas.http.respond import Header, Reply, Send, send_reply
+from mbaas.http.respond import Header, Reply, Send
 from mbaas.modules.records.asked import Asked
 from mbaas.modules.records.csv import as_csv
 from mbaas.modules.records.results import Page, Written
@@ -25,7 +25,7 @@ def listed(asked: Asked, page: Page, offset: int) -> Reply:
     partial = page.total is not None and page.rows < page.total
     headers = ((b"content-range", content_range(offset, page.rows, page.total)), *applied_preferences(asked))
     body = b"" if asked.method == "HEAD" else formatted(asked.media, page)
-    return Reply(206 if partial else 200, body, headers, content_type(asked.media).encode())
+    return Reply(206 if partial else 200, body, headers, content_type(asked.media))
 
 
 def represented(asked: Asked, written: Written, headers: Iterable[Header], *, given: int, silent: int) -> Reply:
@@ -33,7 +33,7 @@ def represented(asked: Asked, written: Written, headers: Iterable[Header], *, gi
     headers = (*headers, *applied_preferences(asked))
     if written.page is None:
         return Reply(silent, headers=headers)
-    return Reply(given, formatted(asked.media, written.page), headers, content_type(asked.media).encode())
+    return Reply(given, formatted(asked.media, written.page), headers, content_type(asked.media))
 
 
 def formatted(media: Media, page: Page, *, single: bool = False) -> bytes:
@@ -85,15 +85,8 @@ def _key_filter(value: object) -> str:
     return "eq." + quote(value if isinstance(value, str) else msgspec.json.encode(value).decode(), safe="")
 
 
-async def send_answer(send: Send, asked: Asked, reply: Reply) -> None:
-    """With the schema when the caller named it; to HEAD without the body."""
-    headers = reply.headers
-    if asked.profile is not None:
-        headers = (*headers, (b"content-profile", asked.profile))
-        reply = msgspec.structs.replace(reply, headers=headers)
-    if asked.method != "HEAD":
-        await send_reply(send, reply)
-        return
-    lines = [*headers, (b"content-type", reply.content_type)]
+async def send_head(send: Send, reply: Reply) -> None:
+    """The answer to HEAD: no body, nor a length of one that was never made."""
+    lines = [*reply.headers, (b"content-type", reply.content_type)]
     await send({"type": "http.response.start", "status": reply.status, "headers": lines})
     await send({"type": "http.response.body", "body": b""})

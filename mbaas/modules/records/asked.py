@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -12,6 +13,7 @@ from mbaas.core.identity import Identity
 from mbaas.core.query.errors import PreferenceInvalid, UnknownSchema
 from mbaas.core.query.headers import ROOT, ROWS, parse_accept, parse_prefer
 from mbaas.core.query.types import Media, Preferences
+from mbaas.http.heads import Head, head_of
 from mbaas.http.respond import Receive, Scope
 
 SCHEMA = "public"
@@ -27,7 +29,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     scope: Scope
     receive: Receive
     method: str
-    names: list[str]
+    names: tuple[str, ...]
     head: dict[bytes, bytes]
     identity: Identity
     preferences: Preferences
@@ -66,26 +68,21 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_head(scope: Scope, receive: Receive, identity: Identity, prefix: str, rest: RestSettings = _REST) -> Asked:
     """rest: what of it a caller may ask for. Raises UnknownSchema, NotAcceptable, PreferenceInvalid."""
-    headers: list[tuple[bytes, bytes]] = scope["headers"]
-    head = dict(headers)
+    known = head_of(scope)
     method: str = scope["method"]
-    names = _names(scope, prefix)
-    preferences = _NO_PREFERENCES
-    if b"prefer" in head:
-        preferences = _allowed(parse_prefer(_all(headers, b"prefer")), rest)
-    media = _JSON
-    if b"accept" in head:
-        plans = rest.plans and identity.bypasses_rules and bool(names)
-        media = parse_accept(", ".join(_all(headers, b"accept")), ROWS if names else ROOT, plans=plans)
-    profile = head.get(b"accept-profile" if method in ("GET", "HEAD") else b"content-profile")
-    if profile is not None and profile != SCHEMA.encode():
-        raise UnknownSchema(profile.decode("latin-1"))
+    names = _names(scope.get("raw_path") or quote(scope["path"]).encode(), scope.get("root_path") or "", prefix)
+    reads = method in ("GET", "HEAD")
+    plans = rest.plans and identity.bypasses_rules
+    said = known.memo.get((reads, not names, plans))
+    if said is None:
+        said = known.memo[reads, not names, plans] = _said(known, rest, reads=reads, rows=bool(names), plans=plans)
+    preferences, media, profile = said
     return Asked(
         scope=scope,
         receive=receive,
         method=method,
         names=names,
-        head=head,
+        head=known.fields,
         identity=identity,
         preferences=preferences,
         media=media,
@@ -106,13 +103,25 @@ def _all(headers: list[tuple[bytes, bytes]], name: bytes) -> list[str]:
     return [value.decode("latin-1") for given, value in headers if given == name]
 
 
-def _names(scope: Scope, prefix: str) -> list[str]:
+def _said(
+    known: Head, rest: RestSettings, *, reads: bool, rows: bool, plans: bool
+) -> tuple[Preferences, Media, bytes | None]:
+    """What the headers alone say. Raises UnknownSchema, NotAcceptable, PreferenceInvalid."""
+    preferences, media = _NO_PREFERENCES, _JSON
+    if b"prefer" in known.fields:
+        preferences = _allowed(parse_prefer(_all(known.headers, b"prefer")), rest)
+    if b"accept" in known.fields:
+        accepted = ", ".join(_all(known.headers, b"accept"))
+        media = parse_accept(accepted, ROWS if rows else ROOT, plans=plans and rows)
+    profile = known.fields.get(b"accept-profile" if reads else b"content-profile")
+    if profile is not None and profile != SCHEMA.encode():
+        raise UnknownSchema(profile.decode("latin-1"))
+    return preferences, media, profile
+
+
+@lru_cache(maxsize=4096)
+def _names(raw_path: bytes, root_path: str, prefix: str) -> tuple[str, ...]:
     """What stands behind the prefix, each part decoded by itself: an encoded slash is part of a name."""
-    raw: bytes | None = scope.get("raw_path")
-    path = quote(scope["path"]) if raw is None else raw.decode("latin-1")
-    if root := scope.get("root_path"):
-        path = path.removeprefix(quote(root))
+    path = raw_path.decode("latin-1").removeprefix(quote(root_path))
     names = path.removeprefix(prefix).strip("/").split("/")
-    if "%" in path:
-        names = [unquote(name) for name in names]
-    return names if names != [""] else []
+    return tuple(map(unquote, names)) if names != [""] else ()

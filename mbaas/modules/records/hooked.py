@@ -20,6 +20,7 @@ from mbaas.core.plan.types import Conflict, DeletePlan, InsertPlan, UpdatePlan, 
 from mbaas.core.query.errors import MaxAffectedExceeded, NotSingular
 from mbaas.core.schema.catalog import Collection, Field
 from mbaas.core.sql.read import render_given
+from mbaas.core.sql.rows import keys
 from mbaas.core.sql.write import render_exists, render_write
 from mbaas.hooks.dispatch import Hooks
 from mbaas.hooks.events import (
@@ -195,7 +196,7 @@ class _Write:
         if shown is not None:
             payload = ",".join(_spell(record, self.spelled.get(id(record), (record, {}))[1]) for record in records)
             statement = render_given(self.authorized.identity, shown, answer, f"[{payload}]")
-            page = page_of(await self.transaction.fetch_row(statement), shown.plan)
+            page = page_of(await self.transaction.fetch_row(statement), keys(shown.plan))
             rows = page.rows
         if answer.singular and not answer.location and rows != 1:
             raise NotSingular(rows)

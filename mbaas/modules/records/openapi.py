@@ -281,7 +281,7 @@ def _parameter(key: str) -> Schema:
 
 
 def _plain(media: Media) -> str:
-    return content_type(media).partition(";")[0]
+    return content_type(media).decode().partition(";")[0]
 
 
 def _query(name: str, description: str, kind: str = "string", **more: Any) -> Schema:

@@ -26,6 +26,7 @@ from mbaas.core.query.types import InsertQuery, Media, Payload, Preferences, Rea
 from mbaas.core.rules.ruleset import RuleSet
 from mbaas.core.sql.fragment import Bindable
 from mbaas.core.sql.read import compose_list
+from mbaas.core.sql.rows import keys
 from mbaas.core.sql.template import Template, template
 from mbaas.core.sql.write import compose_write
 
@@ -35,11 +36,14 @@ _WHOLE = Window()
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
-    """One shape. rows: of what goes out, ``None``: none. offset: of the window. short: it takes little time, always."""
+    """One shape. answer: what goes out. keys: of one row of it, ``None``: nothing goes out. offset: of the window.
+
+    short: it takes little time, always.
+    """
 
     template: Template
     answer: Answer
-    rows: ReadPlan | None
+    keys: tuple[str, ...] | None
     offset: int = 0
     short: bool = False
 
@@ -94,7 +98,7 @@ class Shapes:
             return Prepared(
                 template=template(compose_list(authorized)),
                 answer=authorized.answer,
-                rows=plan.rows,
+                keys=keys(plan.rows),
                 offset=parts.windows.get((), _WHOLE).offset,
                 short=is_point(plan.rows),
             )
@@ -115,7 +119,7 @@ class Shapes:
             return Prepared(
                 template=template(compose_write(authorized)),
                 answer=plan.answer,
-                rows=plan.answer.rows,
+                keys=None if plan.answer.rows is None else keys(plan.answer.rows),
                 short=single and is_plain(plan.answer.rows),
             )
 
@@ -148,7 +152,7 @@ class Shapes:
             return Prepared(
                 template=template(compose_write(authorized)),
                 answer=plan.answer,
-                rows=plan.answer.rows,
+                keys=None if plan.answer.rows is None else keys(plan.answer.rows),
                 short=is_point(target) and is_plain(plan.answer.rows),
             )
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from mbaas.adapters.postgres.coalesce import Row
-from mbaas.core.plan.types import ReadPlan
 from mbaas.core.schema.catalog import Function
-from mbaas.core.sql.rows import keys
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -38,18 +36,16 @@ class Called(msgspec.Struct, frozen=True):
     page: Page
 
 
-def page_of(row: Row | None, plan: ReadPlan | None) -> Page:
-    """From the one row of a list: body, number of rows, total. plan ``None``: a bare value."""
+def page_of(row: Row | None, keys: tuple[str, ...]) -> Page:
+    """From the one row of a list: body, number of rows, total. keys: of one record; none of a bare value."""
     assert row is not None, "an aggregate gives one row"  # noqa: S101
     body, rows, total = row
-    return Page(
-        body or "null", int(rows or 0), None if total is None else int(total), () if plan is None else keys(plan)
-    )
+    return Page(body or "null", int(rows or 0), None if total is None else int(total), keys)
 
 
-def written_of(row: Row | None, plan: ReadPlan | None) -> Written:
-    """From the one row of a write: body, rows in it, rows written, rows inserted. plan: of the representation."""
+def written_of(row: Row | None, keys: tuple[str, ...] | None) -> Written:
+    """From the one row of a write: body, rows in it, rows written, rows inserted. keys: of the representation."""
     assert row is not None, "an aggregate gives one row"  # noqa: S101
     body, rows, affected, inserted = row[:4]
-    page = None if plan is None else Page(body or "[]", int(rows or 0), keys=keys(plan))
+    page = None if keys is None else Page(body or "[]", int(rows or 0), keys=keys)
     return Written(int(affected or 0), int(inserted or 0), page)

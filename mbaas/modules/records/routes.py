@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
+import msgspec
+
 from mbaas.config.settings import LimitSettings, RestSettings
 from mbaas.core.errors import DatabaseError, UnknownCollection
 from mbaas.core.expr.types import FALSE
@@ -32,7 +34,7 @@ from mbaas.core.query.types import (
 )
 from mbaas.core.schema.catalog import Operation
 from mbaas.http.caller import caller
-from mbaas.http.respond import ASGIApp, Receive, Reply, Scope, Send
+from mbaas.http.respond import Receive, Reply, Scope, Send, send_reply
 from mbaas.modules.records.answers import (
     applied_preferences,
     bare,
@@ -41,7 +43,7 @@ from mbaas.modules.records.answers import (
     listed,
     location,
     represented,
-    send_answer,
+    send_head,
 )
 from mbaas.modules.records.asked import Asked, read_head
 from mbaas.modules.records.dialect import note_readable
@@ -62,7 +64,7 @@ def records_app(
     rest: RestSettings | None = None,
     prefix: str = "/rest/v1",
     root: Root | None = None,
-) -> ASGIApp:
+) -> RecordsApp:
     """The app, to be mounted at ``prefix``; the scope's path may or may not still carry it."""
     settings = limits or LimitSettings()
     parsing = Limits(
@@ -73,10 +75,12 @@ def records_app(
         filter_depth=settings.filter_depth,
         embed_depth=settings.embed_depth,
     )
-    return _App(records, parsing, rest or RestSettings(), prefix, root)
+    return RecordsApp(records, parsing, rest or RestSettings(), prefix, root)
 
 
-class _App:
+class RecordsApp:
+    """An ASGI app that gives its answer as a value to whoever asks for that."""
+
     def __init__(self, records: Records, limits: Limits, rest: RestSettings, prefix: str, root: Root | None) -> None:
         self._records = records
         self._limits = limits
@@ -94,6 +98,14 @@ class _App:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        reply = await self.reply(scope, receive)
+        if scope["method"] == "HEAD":
+            await send_head(send, reply)
+        else:
+            await send_reply(send, reply)
+
+    async def reply(self, scope: Scope, receive: Receive) -> Reply:
+        """The answer, with the schema when the caller named it."""
         identity = caller(scope)
         asked = read_head(scope, receive, identity, self._prefix, self._rest)
         try:
@@ -101,7 +113,9 @@ class _App:
         except DatabaseError as error:
             note_readable(scope, error, identity, self._records.snapshot()[0])
             raise
-        await send_answer(send, asked, reply)
+        if asked.profile is None:
+            return reply
+        return msgspec.structs.replace(reply, headers=(*reply.headers, (b"content-profile", asked.profile)))
 
     async def _answer(self, asked: Asked) -> Reply:
         names = asked.names
@@ -224,7 +238,7 @@ class _App:
     async def _explain(self, asked: Asked, query: Query) -> Reply:
         """The plan instead of the rows. HEAD gets the headers of it."""
         plan = await self._records.explain(query, asked.identity)
-        return Reply(200, plan.encode(), content_type=content_type(asked.media).encode())
+        return Reply(200, plan.encode(), content_type=content_type(asked.media))
 
     async def _body(self, asked: Asked, parse: Callable[..., Payload]) -> tuple[Parameters, Payload]:
         parameters = parse_parameters(asked.query, self._limits)
@@ -254,7 +268,7 @@ class _App:
         else:
             body = formatted(asked.media, page, single=True) if page.keys else bare(asked.media, page)
             headers = ((b"content-range", content_range(0, page.rows, page.total)), *applied_preferences(asked))
-            reply = Reply(200, body, headers, content_type(asked.media).encode())
+            reply = Reply(200, body, headers, content_type(asked.media))
         if method == "POST" and asked.preferences.representation == "minimal":
             return Reply(204, headers=reply.headers)
         return reply

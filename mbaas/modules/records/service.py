@@ -75,7 +75,7 @@ class Records:
         """As ``read``, of a shape that is known."""
         prepared, args = found
         row = await self._fetch(prepared, args, role)
-        page = page_of(row, prepared.rows)
+        page = page_of(row, prepared.keys or ())
         if prepared.answer.singular and page.rows != 1:
             raise NotSingular(page.rows)
         return page
@@ -87,7 +87,7 @@ class Records:
             row = await self._fetch(prepared, args, role)
         except DatabaseError as error:
             raise _in_our_words(error) from error
-        return written_of(row, prepared.rows)
+        return written_of(row, prepared.keys)
 
     async def _fetch(self, prepared: Prepared, args: tuple[Bindable, ...], role: Role) -> Row | None:
         text = prepared.template.text
@@ -104,7 +104,7 @@ class Records:
         plan = resolve_list(query, resolver)
         authorized = authorize(plan, identity, rules, self._grants)
         statement = render_list(authorized, body=body)
-        page = page_of(await self._database.fetch_row(statement, role=identity.role), plan.rows)
+        page = page_of(await self._database.fetch_row(statement, role=identity.role), keys(plan.rows))
         if authorized.answer.total in ("planned", "estimated"):
             page = await estimated(page, authorized, self._database)
         if plan.answer.singular and page.rows != 1:
@@ -144,7 +144,7 @@ class Records:
                 await transaction.execute("reset role")
                 payload = (row and row[0]) or "[]"
                 row = await transaction.fetch_row(render_given(identity, authorized.rows, answer, payload))
-            page = page_of(row, answer.rows)
+            page = page_of(row, () if answer.rows is None else keys(answer.rows))
             if answer.singular and page.rows != 1:
                 raise NotSingular(page.rows)
             if answer.max_affected is not None and page.rows > answer.max_affected:
@@ -177,7 +177,7 @@ class Records:
                 row = await self._database.fetch_row(statement, role=authorized.identity.role)
         except DatabaseError as error:
             raise _in_our_words(error) from error
-        return written_of(row, plan.answer.rows)
+        return written_of(row, None if plan.answer.rows is None else keys(plan.answer.rows))
 
 
 def _in_our_words(error: DatabaseError) -> MbaasError:

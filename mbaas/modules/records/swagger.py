@@ -20,7 +20,7 @@ from mbaas.modules.records.json_schema import Schema, field_schema, type_schema
 from mbaas.modules.records.openapi import Info, callable_functions
 
 _FORMS = [
-    content_type(media).removesuffix("; charset=utf-8")
+    content_type(media).removesuffix(b"; charset=utf-8").decode()
     for media in (Media(), Media(kind="object", stripped=True), Media(kind="object"), Media(kind="csv"))
 ]
 _SCHEMA_KEYS = ("type", "items", "enum", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems")
