@@ -272,16 +272,16 @@ def test_py_a_write_gives_back_computed_fields(me: Client, world: World) -> None
     assert made.data == [{"shout": "NEW", "mine": True}]
 
 
-async def test_js_a_computed_field_sees_what_its_caller_sees(js: Js, still: World) -> None:
+async def test_js_a_computed_field_sees_what_its_caller_sees(js: Js, world: World) -> None:
     """``phone`` is its owner's to read, ``username`` everybody's."""
     code = AS + "return await me.from('profiles').select('contact').in('id', [args.owner, args.other])"
-    answer = await js(code, token=still.owner.token, owner=still.owner.id, other=still.other.id)
+    answer = await js(code, token=world.owner.token, owner=world.owner.id, other=world.other.id)
     assert answer["error"] is None
     assert answer["data"] == [{"contact": None}, {"contact": None}]
     change = AS + "return await me.from('profiles').update({phone: '+1'}).eq('id', args.owner)"
-    assert (await js(change, token=still.owner.token, owner=still.owner.id))["status"] == 204
+    assert (await js(change, token=world.owner.token, owner=world.owner.id))["status"] == 204
     mine = "return await me.from('profiles').select('contact').eq('contact', '+1').eq('id', args.owner)"
-    assert (await js(AS + mine, token=still.owner.token, owner=still.owner.id))["data"] == [{"contact": "+1"}]
-    assert (await js(AS + mine, token=still.other.token, owner=still.owner.id))["data"] == []
-    byline = await js("return await client.from('posts').select('byline').eq('id', args.id)", id=still.first)
+    assert (await js(AS + mine, token=world.owner.token, owner=world.owner.id))["data"] == [{"contact": "+1"}]
+    assert (await js(AS + mine, token=world.other.token, owner=world.owner.id))["data"] == []
+    byline = await js("return await client.from('posts').select('byline').eq('id', args.id)", id=world.first)
     assert byline["data"][0]["byline"].startswith("First by u")
