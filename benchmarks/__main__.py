@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import fcntl
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks import pgbench, result
@@ -30,13 +32,26 @@ KEPT_FROM = 3  # rounds; fewer are a look
 
 def main(arguments: Sequence[str]) -> None:
     asked = parse_arguments(arguments)
-    with tempfile.TemporaryDirectory(prefix="mbaas-bench-") as made, contextlib.ExitStack() as stack:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # and so everything we started is stopped, too
+    with alone(), tempfile.TemporaryDirectory(prefix="mbaas-bench-") as made, contextlib.ExitStack() as stack:
         folder = Path(made)
         folder.chmod(0o711)  # PostgreSQL's own account passes through
         if asked.growth:
             grow(asked, folder, stack)
         else:
             compare(asked, folder, stack)
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """One benchmark at a time on a machine: two would measure each other."""
+    with (Path(tempfile.gettempdir()) / "mbaas-bench.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            tell("another benchmark is running on this machine; waiting for it to end")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def compare(asked: argparse.Namespace, folder: Path, stack: contextlib.ExitStack) -> None:

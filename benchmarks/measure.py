@@ -11,6 +11,7 @@ import msgspec
 from benchmarks import wrk
 from benchmarks.check import Check, check_growth
 from benchmarks.server import Server
+from benchmarks.tree import Others
 from benchmarks.workloads import Workload
 
 WARM_UP_S = 2.0
@@ -19,13 +20,17 @@ QUIET_WITHIN_S = 15.0
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """One workload on one side in one round. cpu_s: seconds of the server's whole process tree."""
+    """One workload on one side in one round.
+
+    cpu_s: CPU seconds of the server's whole process tree. others: cores that work which is none of ours took meanwhile.
+    """
 
     workload: str
     side: str
     round: int
     load: wrk.Load
     cpu_s: float
+    others: float
 
     @property
     def cpu_s_per_1000(self) -> float:
@@ -69,15 +74,16 @@ def _measured(workload: Workload, side: Server, number: int, seconds: float, req
     until_quiet(side)
     stored = side.stored() if workload.grows else 0
     tree = side.tree()
-    before = tree.cpu_s()
+    others, began, before = Others(tree), time.monotonic(), tree.cpu_s()
     load = wrk.run(side.port, requests, connections=workload.connections, seconds=seconds * workload.stretch)
     used = tree.cpu_s() - before
+    foreign = others.cpu_s() / (time.monotonic() - began)
     if load.refused or load.broken or not load.requests:
         raise RuntimeError(f"{workload.name} on {side.name}: {load}: errors are no work")
     if workload.grows:
         until_quiet(side)
         check_growth(workload, side, load, side.stored() - stored)
-    return Figures(workload=workload.name, side=side.name, round=number, load=load, cpu_s=used)
+    return Figures(workload=workload.name, side=side.name, round=number, load=load, cpu_s=used, others=foreign)
 
 
 def until_quiet(side: Server) -> None:
@@ -100,4 +106,5 @@ def _line(figures: Figures) -> str:
     load = figures.load
     latency = f"p50 {load.p50_us / 1000:7.1f} ms  p99 {load.p99_us / 1000:7.1f} ms"
     speed = f"{load.per_second:9,.0f} req/s  {latency}  CPU {figures.cpu_s_per_1000:8.3f} s/1000"
-    return f"round {figures.round + 1}  {figures.workload:8} {figures.side:11} {speed}"
+    busy = f"  (others: {figures.others:.1f} cores)"
+    return f"round {figures.round + 1}  {figures.workload:8} {figures.side:11} {speed}{busy}"

@@ -42,8 +42,20 @@ def where(result: Result) -> str:
     return (
         f"{result.rounds} interleaved rounds of {result.seconds:g} s on {place.cores} cores ({place.processor}, "
         f"{place.memory_gib:g} GiB), the load generator on the same cores, Python {place.python}, {versions}, "
-        f"commit {place.commit}. Load of the machine before the run: {place.load:g}. On a machine that others use, "
-        "ratios hold and absolute figures do not; CPU seconds are the steadiest."
+        f"commit {place.commit}.\n\n{company(result)}"
+    )
+
+
+def company(result: Result) -> str:
+    """How far the figures can be trusted: who else was at work."""
+    others = statistics.median(each.others for each in result.figures)
+    said = f"Other work took {others:.1f} of the {result.place.cores} cores meanwhile (median)."
+    if others < 0.05 * result.place.cores:
+        return said
+    return (
+        f"{said} **Requests a second, latencies and their ratios are therefore not what either side can do**, worse "
+        "for the one with fewer busy threads; CPU seconds per 1,000 requests are the steadier figures, and even they "
+        "rise when caches are shared with others."
     )
 
 
@@ -75,12 +87,14 @@ def rest_table(sides: Sequence[AtRest]) -> str:
     head = ["", *(side.side for side in sides), "goal", ""]
     starts = [statistics.median(side.start_s) for side in sides]
     memory = [side.memory_mib for side in sides]
+    used = [f"{statistics.median(side.start_cpu_s):.2f}" for side in sides]
     began = [f"{each:.2f}" for each in starts]
     took = [f"{each:.0f}" for each in memory]
     return table(
         head,
         [
             ["start on existing data to the first record, s", *began, *_goal(starts[0], START_GOAL_S)],
+            ["CPU seconds until then", *used, "", ""],
             ["memory of the whole process tree (PSS), MiB", *took, *_goal(memory[0], MEMORY_GOAL_MIB)],
         ],
     )

@@ -20,12 +20,11 @@ RESULTS = Path(__file__).parent / "results"
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Machine and versions. load: runnable processes over the minute before the run."""
+    """Machine and versions."""
 
     processor: str
     cores: int
     memory_gib: float
-    load: float
     python: str
     versions: dict[str, str]
     commit: str
@@ -51,7 +50,6 @@ def this_place() -> Place:
         processor=_processor(),
         cores=os.cpu_count() or 1,
         memory_gib=round(psutil.virtual_memory().total / 1024**3, 1),
-        load=round(os.getloadavg()[0], 1),
         python=platform.python_version(),
         versions={name: importlib.metadata.version(name) for name in packages},
         commit=_commit(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 
 import psutil
 
@@ -32,3 +33,20 @@ class Tree:
 
     def _processes(self) -> list[psutil.Process]:
         return [self._root, *self._root.children(recursive=True)]
+
+
+class Others:
+    """What everything else on the machine took since: neither the server nor what we waited for."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._began = self._taken()
+
+    def cpu_s(self) -> float:
+        return max(0.0, self._taken() - self._began)
+
+    def _taken(self) -> float:
+        machine = psutil.cpu_times()
+        waited_for = resource.getrusage(resource.RUSAGE_CHILDREN)
+        busy: float = sum(machine) - machine.idle - machine.iowait - machine.guest - machine.guest_nice
+        return busy - self._tree.cpu_s() - waited_for.ru_utime - waited_for.ru_stime

@@ -41,7 +41,7 @@ from mbaas.core.sql.migration import Plan
 from mbaas.core.sql.policy import render_policies
 from mbaas.hooks.dispatch import Hooks
 from mbaas.http.access import access_log
-from mbaas.http.edge import Direct, Edge, Surface
+from mbaas.http.edge import Edge, Surface
 from mbaas.http.health import Health
 from mbaas.http.identity import Authenticator, auth_url
 from mbaas.http.logs import LineWriter, Log, make_log, redirect_standard_logging
@@ -58,7 +58,7 @@ from mbaas.modules.auth.errors import auth_dialect
 from mbaas.modules.records.dialect import rest_dialect
 from mbaas.modules.records.docs import DocsPage, send_document
 from mbaas.modules.records.openapi import Info, openapi_bytes
-from mbaas.modules.records.routes import records_app
+from mbaas.modules.records.routes import RecordsApp, records_app
 from mbaas.modules.records.service import Records
 from mbaas.modules.records.swagger import swagger_bytes
 
@@ -148,7 +148,7 @@ async def _serve(config: Config, on_ready: Callable[[Ready], None], *, safe_mode
                 )
             )
 
-        running = server(app, config.server, health=health, on_started=started)
+        running = server(app, config.server, health=health, quick=app.quick, on_started=started)
         try:
             await running.serve()
         except SystemExit:  # uvicorn's word for a port that cannot be had
@@ -160,10 +160,10 @@ async def _serve(config: Config, on_ready: Callable[[Ready], None], *, safe_mode
 
 
 class Routes(NamedTuple):
-    """direct: the apps of those prefixes that are asked past the router, which mounts them all the same."""
+    """records: is asked past the router, which mounts it all the same."""
 
     app: Litestar
-    direct: dict[str, Direct]
+    records: RecordsApp
 
 
 def routes(config: Config, rules: RuleSet, database: Database, hooks: Hooks, auth: ASGIApp, observe: Observe) -> Routes:
@@ -199,7 +199,7 @@ def routes(config: Config, rules: RuleSet, database: Database, hooks: Hooks, aut
         openapi_config=None,
         logging_config=None,
     )
-    return Routes(app, {"/rest/v1": rest.reply})
+    return Routes(app, rest)
 
 
 def described_for(config: Config, rules: RuleSet, describe: Callable[..., bytes]) -> Callable[[Role], bytes]:
@@ -244,7 +244,7 @@ def edge(
         log=log,
         access_log=access_log(config.log, writer=writer, log=log),
         surfaces=(
-            Surface(prefix="/rest/v1", direct=routes.direct["/rest/v1"], dialect=rest_dialect),
+            Surface(prefix="/rest/v1", direct=routes.records.reply, begin=routes.records.begin, dialect=rest_dialect),
             Surface(prefix="/auth/v1", dialect=auth_dialect, max_body=AUTH_MAX_BODY),
             Surface(prefix=PLUGINS),
         ),

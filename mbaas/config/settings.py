@@ -35,9 +35,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """``[server]``: the HTTP edge.
 
     host: where to listen. port: 0 takes a free one. public_url: how clients reach us, for links and token issuers;
-    ``None``: ``http://host:port``. trusted_proxies: addresses or networks whose ``X-Forwarded-For`` is believed.
-    cors_origins: exact origins, or ``*``. drain_s: how long running requests may go on after SIGTERM.
-    docs: whether ``/docs`` and ``/openapi.json`` are served.
+    requests may come with its path or without; ``None``: ``http://host:port``. trusted_proxies: addresses or networks
+    whose ``X-Forwarded-For`` is believed. cors_origins: exact origins, or ``*``. drain_s: how long running requests may
+    go on after SIGTERM. docs: whether ``/docs`` and ``/openapi.json`` are served.
     """
 
     host: str = "127.0.0.1"
@@ -89,7 +89,7 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     url: a PostgreSQL 15 or newer; ``None``: we start our own in the data directory. connections: at most so many.
     acquire_timeout_s: how long a request waits for a free connection. anon_statement_timeout_s,
     authenticated_statement_timeout_s, service_statement_timeout_s: the longest statement, by role. coalesce: whether
-    short statements of concurrent requests share round trips: ``auto``, ``off``, or for tests ``always``.
+    short statements of concurrent requests share round trips.
     """
 
     url: str | None = None
@@ -98,7 +98,7 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     anon_statement_timeout_s: Seconds = 3.0
     authenticated_statement_timeout_s: Seconds = 8.0
     service_statement_timeout_s: Seconds = 60.0
-    coalesce: Literal["auto", "always", "off"] = "auto"
+    coalesce: bool = True
 
 
 class RestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -133,18 +133,21 @@ class MailSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[auth]``: sign-up, sign-in, tokens.
 
-    autoconfirm: an address needs no confirmation. disable_signup: nobody new. anonymous: accounts without an address.
-    password_min_length: characters. access_token_lifetime_s: until a client refreshes. reuse_interval_s: how long the
-    previous refresh token still answers with the current one. otp_length: digits of a code, 6 to 10. otp_lifetime_s: of
-    the link in a mail. code_lifetime_s: of the code beside it. max_frequency_s: the pause between two mails to one
-    address; 0: none.
+    email: sign-up and sign-in with an address. autoconfirm: an address needs no confirmation. disable_signup: nobody
+    new. anonymous: accounts without an address. password_min_length: characters. access_token_lifetime_s: until a
+    client refreshes. session_lifetime_s: until one has to sign in again, however often the client refreshed; 0:
+    never. reuse_interval_s: how long the previous refresh token still answers with the current one. otp_length:
+    digits of a code, 6 to 10. otp_lifetime_s: of the link in a mail. code_lifetime_s: of the code beside it.
+    max_frequency_s: the pause between two mails to one address; 0: none.
     """
 
+    email: bool = True
     autoconfirm: bool = False
     disable_signup: bool = False
     anonymous: bool = False
     password_min_length: Count = 8
     access_token_lifetime_s: WholeSeconds = 3600
+    session_lifetime_s: WholeSeconds = 0
     reuse_interval_s: WholeSeconds = 10
     otp_length: Annotated[int, msgspec.Meta(ge=6, le=10)] = 6
     otp_lifetime_s: WholeSeconds = 3600

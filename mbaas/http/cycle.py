@@ -6,20 +6,66 @@ patterns; here they leave in one write, and one count over the head finds whatev
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from mbaas.http.respond import Header
 
 WHOLE = "mbaas.whole"
 """The ASGI extension, and its message: a whole answer at once, ``status``, ``headers``, ``lines`` (more of the head, as
 finished bytes) and ``body``. Content-length is the server's. ``http.response.start`` may hold ``lines`` too."""
 
 
+def whole_answer(status: int, headers: Iterable[Header], finished: bytes, body: bytes, *, keep_alive: bool) -> bytes:
+    """An answer as it goes over the wire, but for HEAD. finished: more lines of the head. Raises RuntimeError."""
+    lines = [b"%b: %b\r\n" % header for header in headers]
+    count = len(lines)
+    text = b"".join(lines)
+    if text.count(b"\n") != count or text.count(b"\r") != count or b"\0" in text:
+        raise RuntimeError("a header would break out of its line")
+    ending = b"" if keep_alive else b"connection: close\r\n"
+    if status == 204:  # RFC 9110 section 8.6
+        return b"%b%b%b%b\r\n" % (STATUS_LINE[status], text, finished, ending)
+    length = b"content-length: %d\r\n\r\n" % len(body)
+    return b"".join((STATUS_LINE[status], text, finished, ending, length, body))
+
+
 class Cycle(RequestResponseCycle):
     """Raises RuntimeError, as uvicorn's does, when the app breaks the order or the length it announced (ASGI)."""
 
-    _head: bytes | None = None
-    _bodiless = False
+    def __init__(
+        self,
+        scope: Any,
+        transport: asyncio.Transport,
+        flow: FlowControl,
+        logger: logging.Logger,
+        *,
+        keep_alive: bool,
+        expect_100_continue: bool,
+        on_response: Callable[[], None],
+    ) -> None:
+        self.scope = scope
+        self.transport = transport
+        self.flow = flow
+        self.logger = logger
+        self.on_response = on_response
+        self.disconnected = False
+        self.keep_alive = keep_alive
+        self.waiting_for_100_continue = expect_100_continue
+        self.body = bytearray()
+        self.more_body = True
+        self.response_started = False
+        self.response_complete = False
+        self.chunked_encoding = None
+        self.expected_content_length = 0
+        self.message_event = asyncio.Event()
+        self._head: bytes | None = None
+        self._bodiless = False
 
     async def send(self, message: Any) -> None:
         if self.flow.write_paused and not self.disconnected:
@@ -43,23 +89,7 @@ class Cycle(RequestResponseCycle):
     def _answer(self, status: int, headers: Any, finished: bytes, body: bytes) -> None:
         if self.response_started:
             raise RuntimeError("a second answer")
-        lines = [b"%b: %b\r\n" % header for header in headers]
-        count = len(lines)
-        text = b"".join(lines)
-        if text.count(b"\n") != count or text.count(b"\r") != count or b"\0" in text:
-            raise RuntimeError("a header would break out of its line")
-        ending = b"" if self.keep_alive else b"connection: close\r\n"
-        if status == 204:
-            data = b"%b%b%b%b\r\n" % (STATUS_LINE[status], text, finished, ending)
-        else:
-            data = b"%b%b%b%bcontent-length: %d\r\n\r\n%b" % (
-                STATUS_LINE[status],
-                text,
-                finished,
-                ending,
-                len(body),
-                body,
-            )
+        data = whole_answer(status, headers, finished, body, keep_alive=self.keep_alive)
         self.response_started = True
         self.transport.write(data)
         self._end()

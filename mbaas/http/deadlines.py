@@ -20,10 +20,12 @@ class Deadlines:
         self._overdue: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def enter(self, seconds: float) -> asyncio.Task[Any]:
-        """Counts from now for the task that asks. ``leave`` ends it."""
+    def enter(self, seconds: float | None) -> asyncio.Task[Any]:
+        """Counts from now for the task that asks; ``None``: it may take any time. ``leave`` ends it."""
         task = asyncio.current_task()
         assert task is not None, "requests run in tasks"  # noqa: S101
+        if seconds is None:
+            return task
         loop = task.get_loop()
         self._until[task] = loop.time() + seconds
         if self._timer is None:

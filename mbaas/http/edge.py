@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol, TypeAlias
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -23,13 +24,14 @@ from mbaas.core.identity import ANON, Identity
 from mbaas.http.access import AccessLog
 from mbaas.http.caller import caller
 from mbaas.http.cors import Cors
-from mbaas.http.cycle import WHOLE
+from mbaas.http.cycle import WHOLE, whole_answer
 from mbaas.http.deadlines import Deadlines
 from mbaas.http.errors import Dialect, MethodNotAllowed, default_dialect
+from mbaas.http.exchange import Begin, Exchange
 from mbaas.http.exempt import is_exempt
 from mbaas.http.heads import Head, head_of
 from mbaas.http.health import Health
-from mbaas.http.limits import LimitedReceive, canonical_path, check_headers, check_url, declared_length
+from mbaas.http.limits import LimitedReceive, canonical_path, check_headers, check_url, declared_length, leave_base
 from mbaas.http.logs import REQUEST_ID, Log
 from mbaas.http.metrics import Metrics
 from mbaas.http.proxies import UNIX, Proxies
@@ -57,12 +59,13 @@ class Surface(msgspec.Struct, frozen=True, kw_only=True):
     """What is particular to one prefix of two parts. ``None`` takes the configured limit, 0 seconds are no limit.
 
     app: answers the prefix by itself, past the router, which saves a hot route its dispatch. It sees the whole path.
-    direct: answers everything but HEAD there.
+    direct: answers everything but HEAD there. begin: answers what is short there without a task, GET only.
     """
 
     prefix: str
     app: ASGIApp | None = None
     direct: Direct | None = None
+    begin: Begin | None = None
     dialect: Dialect = default_dialect
     max_body: int | None = None
     body_timeout_s: float | None = None
@@ -75,6 +78,7 @@ class _Bounds(msgspec.Struct, frozen=True):
     name: str
     app: ASGIApp
     direct: Direct | None
+    begin: Begin | None
     dialect: Dialect
     max_body: int
     body_timeout_s: float
@@ -114,7 +118,7 @@ class _Answer:
             if not any(name == b"cache-control" for name, _ in headers):
                 headers.append(_NO_STORE)
             if self._whole:
-                message["lines"] = self._lines()
+                message["lines"] = _lines(self._known, self._request_id)
             else:
                 headers += (*self._known.common, (b"x-request-id", self._request_id))
             message["headers"] = headers
@@ -128,18 +132,31 @@ class _Answer:
             await send_reply(self.send, reply)
             return
         self.status = reply.status
-        headers = list(reply.headers)
-        if reply.body:
-            headers.append((b"content-type", reply.content_type))
-        if not any(name == b"cache-control" for name, _ in reply.headers):
-            headers.append(_NO_STORE)
+        headers = (*reply.headers, *_ending(reply))
+        lines = _lines(self._known, self._request_id)
         await self._send(
-            {"type": WHOLE, "status": reply.status, "headers": headers, "lines": self._lines(), "body": reply.body}
+            {"type": WHOLE, "status": reply.status, "headers": headers, "lines": lines, "body": reply.body}
         )
         self.complete = True
 
-    def _lines(self) -> bytes:
-        return b"%bx-request-id: %b\r\n" % (self._known.lines, self._request_id)
+
+def _lines(known: _Known, request_id: bytes) -> bytes:
+    """The lines that end every head."""
+    return b"%bx-request-id: %b\r\n" % (known.lines, request_id)
+
+
+def _ending(reply: Reply) -> tuple[Header, ...]:
+    """What a reply says of itself beside its headers."""
+    kind = ((b"content-type", reply.content_type),) if reply.body else ()
+    return kind if any(name == b"cache-control" for name, _ in reply.headers) else (*kind, _NO_STORE)
+
+
+def _ours(error: BaseException) -> MbaasError:
+    if isinstance(error, MbaasError):
+        return error
+    if isinstance(error, Exception):
+        return _Unexpected(error)
+    return Unavailable("the server is shutting down", hint="send it again")
 
 
 _NO_STORE = (b"cache-control", b"no-store")
@@ -178,6 +195,7 @@ class Edge:
         self._rates = RateLimiter(limits.rate)
         self._deadlines = Deadlines()
         self._common: tuple[Header, ...] = _COMMON
+        self._base = urlsplit(server.public_url or "").path.rstrip("/").encode()
         if (server.public_url or "").startswith("https://"):
             self._common += ((b"strict-transport-security", b"max-age=31536000"),)
         self._elsewhere = self._bounds(Surface(prefix="other"))
@@ -197,29 +215,31 @@ class Edge:
             surface.prefix,
             surface.app or self._app,
             surface.direct,
+            surface.begin,
             surface.dialect,
             self._limits.max_body if surface.max_body is None else surface.max_body,
             settled(surface.body_timeout_s, self._limits.body_timeout_s),
             settled(surface.request_timeout_s, self._limits.request_timeout_s) or None,
         )
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         kind = scope["type"]
+        if kind == "http":
+            return self._serve(scope, receive, send)
         if kind == "lifespan":
-            await self._app(scope, receive, send)
-        elif kind == "http":
-            await self._serve(scope, receive, send)
-        else:  # no route of ours is a WebSocket; closing before accepting answers 403
-            await send({"type": "websocket.close", "code": 1008})
+            return self._app(scope, receive, send)
+        # no route of ours is a WebSocket; closing before accepting answers 403
+        return send({"type": "websocket.close", "code": 1008})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         head = head_of(scope)
         known = self._known(head)
         state = scope["state"]
-        request_id = known.request_id or new_request_id()
-        state["request_id"] = request_id
-        state["path"] = scope["path"]  # routers change the scope's own on the way down
+        if "request_id" not in state:
+            self._name(scope, known)
+        admitted = "caller" in state  # by the quick way, which then left it to this one
+        request_id: str = state["request_id"]
         REQUEST_ID.set(request_id)
         answer = _Answer(send, known, request_id.encode(), whole=WHOLE in scope.get("extensions", ()))
         metrics = self._metrics
@@ -227,15 +247,26 @@ class Edge:
         bounds = self._elsewhere
         try:
             bounds = self._surface(scope["path"])
-            reply = await self._admit(scope, head, known)
-            if reply is not None:
-                await send_reply(answer.send, reply)
+            own = None if admitted else self._admit(scope, head, known)
+            if own is not None:
+                await send_reply(answer.send, await own)
             else:
                 fields = head.fields
                 if b"content-length" in fields or b"transfer-encoding" in fields:
                     declared_length(fields, max_body=bounds.max_body)
                     receive = LimitedReceive(receive, max_body=bounds.max_body, timeout_s=bounds.body_timeout_s)
-                await self._run(scope, receive, answer, bounds)
+                task = self._deadlines.enter(bounds.request_timeout_s)
+                try:
+                    if bounds.direct is None or scope["method"] == "HEAD":
+                        await bounds.app(scope, receive, answer.send)
+                    else:
+                        await answer.reply(await bounds.direct(scope, receive))
+                except asyncio.CancelledError:
+                    if not self._deadlines.leave(task):
+                        raise
+                    raise Timeout("the request took too long and was cancelled") from None
+                finally:
+                    self._deadlines.leave(task)
         except MbaasError as error:
             await self._refuse(error, scope, answer, bounds)
         except asyncio.CancelledError:
@@ -247,12 +278,55 @@ class Edge:
         except Exception as error:
             await self._refuse(_Unexpected(error), scope, answer, bounds)
         finally:
-            metrics.in_flight -= 1
-            seconds = time.perf_counter() - started
-            method = scope["method"]
-            metrics.requests.add((method if method in METHODS else "other", bounds.name, str(answer.status)), seconds)
-            if self._access_log is not None:
-                self._access_log(scope, answer.status, seconds)
+            self._done(scope, bounds, answer.status, started)
+
+    def quick(self, exchange: Exchange) -> bool:
+        """Takes a request that some surface answers at once or from a callback; the same in everything else.
+
+        What it refuses is refused here. What no surface takes is left, admitted, to the ordinary way.
+        """
+        started = time.perf_counter()
+        scope = exchange.scope
+        head = head_of(scope)
+        known = self._known(head)
+        self._name(scope, known)
+        bounds = self._surface(scope["path"])
+        if bounds.begin is None:
+            return False
+        self._metrics.in_flight += 1
+
+        def settle(outcome: Reply | BaseException) -> None:
+            reply = outcome if isinstance(outcome, Reply) else self._worded(_ours(outcome), scope, bounds)
+            headers = [*reply.headers, *_ending(reply)]
+            lines = _lines(known, scope["state"]["request_id"].encode())
+            exchange.finish(whole_answer(reply.status, headers, lines, reply.body, keep_alive=exchange.keep_alive))
+            self._done(scope, bounds, reply.status, started)
+
+        try:
+            self._admit(scope, head, known)
+            taken = bounds.begin(scope, settle)
+        except MbaasError as error:
+            settle(error)
+            return True
+        if not taken:
+            self._metrics.in_flight -= 1
+        return taken
+
+    def _name(self, scope: Scope, known: _Known) -> None:
+        state = scope["state"]
+        state["request_id"] = known.request_id or new_request_id()
+        if self._base:
+            leave_base(scope, self._base)
+        state["path"] = scope["path"]  # routers change the scope's own on the way down
+
+    def _done(self, scope: Scope, bounds: _Bounds, status: int, started: float) -> None:
+        metrics = self._metrics
+        metrics.in_flight -= 1
+        seconds = time.perf_counter() - started
+        method = scope["method"]
+        metrics.requests.add((method if method in METHODS else "other", bounds.name, str(status)), seconds)
+        if self._access_log is not None:
+            self._access_log(scope, status, seconds)
 
     def _surface(self, path: str) -> _Bounds:
         """By the first two parts of the path: ``/rest/v1``."""
@@ -276,8 +350,8 @@ class Edge:
             lines=b"".join(b"%b: %b\r\n" % header for header in common),
         )
 
-    async def _admit(self, scope: Scope, head: Head, known: _Known) -> Reply | None:
-        """Everything before the app. A reply: the app is not asked. Raises what refuses the request."""
+    def _admit(self, scope: Scope, head: Head, known: _Known) -> Awaitable[Reply] | None:
+        """Everything before the app. A reply to come: the app is not asked. Raises what refuses the request."""
         client = scope.get("client")
         peer: str = client[0] if client else UNIX
         state = scope["state"]
@@ -288,10 +362,10 @@ class Edge:
             raise MethodNotAllowed("this method is not served")
         fields = head.fields
         if method == "OPTIONS" and b"access-control-request-method" in fields and b"origin" in fields:
-            return self._cors.preflight(fields)
+            return _at_once(self._cors.preflight(fields))
         own = self._own.get(path)
         if own is not None and path != "/metrics":
-            return await own(scope)
+            return own(scope)
         check_url(scope, max_url=self._limits.max_url)
         if _CHECKED not in head.memo:
             check_headers(head.headers, fields)
@@ -306,33 +380,19 @@ class Edge:
         else:
             state["caller"] = identity
             self._rates.after_identity(identity, key, now, by_key=bearer is None or bearer == key)
-        return None if own is None else await own(scope)
-
-    async def _run(self, scope: Scope, receive: Receive, answer: _Answer, bounds: _Bounds) -> None:
-        if bounds.request_timeout_s is None:
-            await self._ask(scope, receive, answer, bounds)
-            return
-        task = self._deadlines.enter(bounds.request_timeout_s)
-        late = False
-        try:
-            await self._ask(scope, receive, answer, bounds)
-        except asyncio.CancelledError:
-            late = self._deadlines.leave(task)
-            if not late:
-                raise
-        finally:
-            self._deadlines.leave(task)
-        if late:
-            raise Timeout("the request took too long and was cancelled")
-
-    async def _ask(self, scope: Scope, receive: Receive, answer: _Answer, bounds: _Bounds) -> None:
-        if bounds.direct is None or scope["method"] == "HEAD":
-            await bounds.app(scope, receive, answer.send)
-        else:
-            await answer.reply(await bounds.direct(scope, receive))
+        return None if own is None else own(scope)
 
     async def _refuse(self, error: MbaasError, scope: Scope, answer: _Answer, bounds: _Bounds) -> None:
-        """Words an error in the dialect of its prefix, and logs it when it is ours to mend."""
+        reply = self._worded(error, scope, bounds)
+        if not answer.status:
+            await send_reply(answer.send, reply)
+        elif not answer.complete:
+            # Half an answer is out; returning without its end makes the server close the connection, so that the
+            # client cannot take the half for the whole.
+            self._log.warning("answer_cut_short", path=scope["state"]["path"], code=error.code)
+
+    def _worded(self, error: MbaasError, scope: Scope, bounds: _Bounds) -> Reply:
+        """An error in the dialect of its prefix, logged when it is ours to mend."""
         try:
             reply = bounds.dialect(error, scope)
         except Exception as broken:
@@ -345,12 +405,7 @@ class Edge:
             )
         elif isinstance(error, RateLimited):
             self._metrics.count("rate_limited", bounds.name)
-        if not answer.status:
-            await send_reply(answer.send, reply)
-        elif not answer.complete:
-            # Half an answer is out; returning without its end makes the server close the connection, so that the
-            # client cannot take the half for the whole.
-            self._log.warning("answer_cut_short", path=scope["state"]["path"], code=error.code)
+        return reply
 
     async def _live(self, scope: Scope) -> Reply:
         return _read_only(scope, self._health.live())
@@ -371,6 +426,10 @@ class _Unexpected(MbaasError):
     def __init__(self, cause: Exception) -> None:
         super().__init__("something failed on the server")
         self.__cause__ = cause
+
+
+async def _at_once(reply: Reply) -> Reply:
+    return reply
 
 
 def _read_only(scope: Scope, reply: Reply) -> Reply:

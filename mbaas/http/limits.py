@@ -57,6 +57,20 @@ def _check_path(path: str, raw: bytes) -> None:
         raise PathInvalid("the path holds empty, dot or unprintable parts")
 
 
+def leave_base(scope: Scope, base: bytes) -> None:
+    """Takes the path of the server's own public address off, for proxies that pass it on. base: ``/backend``.
+
+    >>> scope = {"path": "/backend/rest/v1/posts", "raw_path": b"/backend/rest/v1/posts"}
+    >>> leave_base(scope, b"/backend")
+    >>> scope["path"]
+    '/rest/v1/posts'
+    """
+    path: str = scope["path"]
+    raw: bytes = scope.get("raw_path") or path.encode()
+    if raw.startswith(base + b"/") and path.startswith(base.decode() + "/"):
+        scope["path"], scope["raw_path"] = path[len(base) :], raw[len(base) :]
+
+
 def check_url(scope: Scope, *, max_url: int) -> None:
     """Its size and encoding. Raises UrlTooLong, QueryError."""
     query: bytes = scope["query_string"]

@@ -14,11 +14,14 @@ from urllib.parse import unquote
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from mbaas.http.cycle import WHOLE, Cycle
+from mbaas.http.exchange import Quick
 from mbaas.http.heads import Head, KnownHeads
+from mbaas.http.respond import Scope
 
 HEAD_TIMEOUT_S = 10.0  # from connecting, or from the first byte of a further request, to the end of its headers
 MAX_HEAD_BYTES = 131_072  # of a head that is not complete; the edge has exact limits for complete ones
 MAX_UNREAD_BYTES = 16 * 1024 * 1024  # of a body that goes on after its answer, read so that the client sees the answer
+MAX_EARLY_BYTES = 65_536  # of further requests, before the one on its way is answered
 STALL_S = 10.0
 MIN_BYTES_PER_S = 1024  # slower readers of an answer are cut off, counted over STALL_S
 
@@ -28,11 +31,26 @@ _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _EXTENSIONS: dict[str, Any] = {WHOLE: {}}
 
 
+class Pending:
+    """A request that went the quick way (``mbaas.http.exchange.Exchange``)."""
+
+    __slots__ = ("keep_alive", "protocol", "scope")
+
+    def __init__(self, protocol: Protocol, scope: Scope) -> None:
+        self.protocol = protocol
+        self.scope = scope
+        self.keep_alive = True
+
+    def finish(self, data: bytes) -> None:
+        self.protocol.finish(self, data)
+
+
 class Protocol(HttpToolsProtocol):
     """One connection."""
 
     heads: KnownHeads
-    """Of all connections of one server, which sets it on a class of its own."""
+    quick: Quick
+    """Both of all connections of one server, which sets them on a class of its own."""
     head_timeout_s = HEAD_TIMEOUT_S
     stall_s = STALL_S
 
@@ -42,6 +60,9 @@ class Protocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
         self._drained = False  # since the last look at the reader
+        self._pending: Pending | None = None
+        self._early = bytearray()  # what came while one was pending
+        self._idle_since = 0.0
         self._in_head = False
         self._unfinished = False  # the parser is in the middle of a request
         self._learn: Head | None = None
@@ -50,7 +71,7 @@ class Protocol(HttpToolsProtocol):
 
     @property
     def _busy(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
+        return self._pending is not None or (self.cycle is not None and not self.cycle.response_complete)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -58,13 +79,19 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        for timer in (self._head_timer, self._stall_timer):
+        self._pending = None
+        for timer in (self._head_timer, self._stall_timer, self.timeout_keep_alive_task):
             if timer is not None:
                 timer.cancel()
         if self._task is not None and not self._task.done():
             self._task.cancel("the client went away")
 
     def data_received(self, data: bytes) -> None:
+        if self._pending is not None:
+            self._early += data
+            if len(self._early) > MAX_EARLY_BYTES:
+                self.flow.pause_reading()
+            return
         if self._whole_request(data):
             return
         super().data_received(data)
@@ -88,23 +115,48 @@ class Protocol(HttpToolsProtocol):
 
     def _whole_request(self, data: bytes) -> bool:
         """A GET in one piece whose headers came before, byte for byte: only its target is new. ``False``: not taken."""
-        if self._unfinished or self._busy or not data.startswith(b"GET /") or not data.endswith(b"\r\n\r\n"):
+        if not data.startswith(b"GET /") or not data.endswith(b"\r\n\r\n") or self._unfinished or self._busy:
             return False
         end = data.index(b"\r\n")
         head = self.heads.get(data[end:])
         line = data[:end]
         if head is None or self.transport.is_closing() or not _PLAIN_GET.fullmatch(line):
             return False
-        self._unset_keepalive_if_required()
-        self.url = line[4:-9]
-        self.headers = head.headers
-        self._start("GET", "1.1", head, keep_alive=True)
-        self.cycle.more_body = False
-        self.cycle.message_event.set()
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+        scope = self._scope("GET", "1.1", line[4:-9], head)
+        if not self.flow.write_paused:
+            self._pending = pending = Pending(self, scope)
+            if self.quick(pending):
+                return True
+            self._pending = None
+        self.expect_100_continue = False
+        self._start(scope, keep_alive=True)
+        self.cycle.more_body = False
         return True
+
+    def finish(self, pending: Pending, data: bytes) -> None:
+        """Writes the answer to a request that went the quick way, if its client still waits for it."""
+        if self._pending is not pending:
+            return
+        self._pending = None
+        self.server_state.total_requests += 1
+        self.transport.write(data)
+        if not pending.keep_alive:
+            self.transport.close()
+            return
+        self._wait_for_request()
+        if self._early:
+            early, self._early = bytes(self._early), bytearray()
+            self.flow.resume_reading()
+            self.data_received(early)
+
+    def shutdown(self) -> None:
+        if self._pending is not None:
+            self._pending.keep_alive = False
+        else:
+            super().shutdown()
 
     def _remember(self, data: bytes, head: Head) -> None:
         """Keeps the head when the bytes were one whole request and nothing else."""
@@ -133,16 +185,14 @@ class Protocol(HttpToolsProtocol):
         keep_alive = version != "1.0" and parser.should_keep_alive()
         method = parser.get_method().decode("ascii")
         head = Head(self.headers)
-        self._start(method, version, head, keep_alive=keep_alive)
+        self._start(self._scope(method, version, self.url, head), keep_alive=keep_alive)
         plain = method == "GET" and keep_alive and not parser.should_upgrade() and head.fields.keys().isdisjoint(_BODY)
         self._learn = head if plain and not self.expect_100_continue else None
 
-    def _start(self, method: str, version: str, head: Head, *, keep_alive: bool) -> None:
-        """The request whose head is complete is given to the app, once those before it are answered."""
-        self._unread_bytes = 0
-        raw_path, _, query = self.url.partition(b"?")
+    def _scope(self, method: str, version: str, target: bytes, head: Head) -> Scope:
+        raw_path, _, query = target.partition(b"?")
         path = raw_path.decode("ascii")
-        scope = {
+        return {
             "type": "http",
             "asgi": _ASGI,
             "http_version": version,
@@ -158,19 +208,19 @@ class Protocol(HttpToolsProtocol):
             "extensions": _EXTENSIONS,
             "state": {**self.app_state, "head": head},
         }
+
+    def _start(self, scope: Scope, *, keep_alive: bool) -> None:
+        """A request whose head is complete is given to the app, once those before it are answered."""
+        self._unread_bytes = 0
         before = self.cycle
         self.cycle = cycle = Cycle(
-            scope,  # type: ignore[arg-type]
+            scope,
             self.transport,
             self.flow,
             self.logger,
-            self.access_logger,
-            False,
-            [],
-            asyncio.Event(),
-            self.expect_100_continue,
-            keep_alive,
-            self.on_response_complete,
+            keep_alive=keep_alive,
+            expect_100_continue=self.expect_100_continue,
+            on_response=self.on_response_complete,
         )
         if before is None or before.response_complete:
             self._start_asgi_task(cycle, self.app)
@@ -190,9 +240,40 @@ class Protocol(HttpToolsProtocol):
         self._reject(400, "Bad Request")
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._task = self.loop.create_task(cycle.run_asgi(app))
-        self.tasks.add(self._task)
-        self._task.add_done_callback(self.tasks.discard)
+        self._task = task = self.loop.create_task(self._run(cycle, app))
+        self.tasks.add(task)
+
+    async def _run(self, cycle: RequestResponseCycle, app: Any) -> None:
+        try:
+            await cycle.run_asgi(app)
+        finally:
+            self.tasks.discard(asyncio.current_task())
+
+    def on_response_complete(self) -> None:
+        """Starts what was pipelined, or waits for the next request.
+
+        One timer a connection looks whether it has been idle for too long: one a request would be set and taken back
+        each time.
+        """
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._wait_for_request()
+
+    def _wait_for_request(self) -> None:
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._await_request(self.timeout_keep_alive)
+
+    def _await_request(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Bytes came. The timer looks at ``_idle_since`` when it fires."""
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -203,6 +284,13 @@ class Protocol(HttpToolsProtocol):
         self._drained = True
 
     def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if self._busy or self._unfinished:  # its end, or the limit for heads, comes first
+            return
+        if left > 0:
+            self._await_request(left)
+            return
         super().timeout_keep_alive_handler()
         self._watch_reader()
 

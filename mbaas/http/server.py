@@ -12,6 +12,7 @@ from types import FrameType
 import uvicorn
 
 from mbaas.config.settings import ServerSettings
+from mbaas.http.exchange import Quick
 from mbaas.http.heads import KnownHeads
 from mbaas.http.health import Health
 from mbaas.http.protocol import Protocol
@@ -61,15 +62,24 @@ class Server(uvicorn.Server):
 
 
 def server(
-    app: ASGIApp, settings: ServerSettings, *, health: Health, on_started: Callable[[], None] = lambda: None
+    app: ASGIApp,
+    settings: ServerSettings,
+    *,
+    health: Health,
+    quick: Quick = lambda _: False,
+    on_started: Callable[[], None] = lambda: None,
 ) -> Server:
-    """A server to ``run()``, or to ``await serve()``. Its ``should_exit`` set to true ends it from inside."""
+    """A server to ``run()``, or to ``await serve()``. Its ``should_exit`` set to true ends it from inside.
+
+    quick: is asked first for requests that have no body.
+    """
     config = uvicorn.Config(
         app,
+        interface="asgi3",
         host=settings.host,
         port=settings.port,
         loop="auto",
-        http=type("Connections", (Protocol,), {"heads": KnownHeads()}),
+        http=type("Connections", (Protocol,), {"heads": KnownHeads(), "quick": staticmethod(quick)}),
         ws="none",
         lifespan="on",
         log_config=None,

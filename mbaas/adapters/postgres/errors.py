@@ -30,7 +30,7 @@ _TOO_LONG = frozenset({"57014", "25P03", "25P04"})
 _TOO_MANY_CONNECTIONS = "53300"
 _CONFIGURATION_LIMIT = "53400"
 # Connection exceptions, operator intervention, insufficient resources: the server cannot, whatever the statement was.
-_CANNOT_NOW = ("08", "57P", "53", "58")
+_CANNOT_NOW = ("08", "57P", "53")
 _IN_THE_WAY = frozenset({"40001", "40P01", "55P03"})
 # The server goes away, has gone, or is no longer the one that takes writes.
 _FAILOVER = frozenset({"57P01", "57P02", "57P03", "25006"})

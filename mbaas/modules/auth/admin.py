@@ -110,7 +110,7 @@ class Admin:
             raise ValidationFailed("Cannot create a user without either an email or phone")
         banned = values.ban_duration if values.ban_duration not in (None, "", "none") else None
         new = NewUser(
-            id=_user_id(values.id) if values.id else None,
+            id=_new_id(values.id) if values.id else None,
             provider="email" if address else "phone",
             email=address,
             phone=phone,
@@ -247,6 +247,14 @@ def _user_id(text: str) -> str:
         return str(uuid.UUID(text))
     except ValueError:
         raise UnknownUserId from None
+
+
+def _new_id(text: str) -> str:
+    """The id that a body wants for somebody new; unlike one in a path it names nobody who could be missing."""
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise ValidationFailed("id must be a UUID") from None
 
 
 def _role(text: str) -> str:

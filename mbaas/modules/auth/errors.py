@@ -134,6 +134,11 @@ class AnonymousDisabled(AuthError):
     text = "Anonymous sign-ins are disabled"
 
 
+class EmailDisabled(AuthError):
+    code = "email_provider_disabled"
+    text = "Signing up and in with an email address is disabled"
+
+
 class PhoneDisabled(AuthError):
     code = "phone_provider_disabled"
     text = "Phone sign-ins are disabled: no SMS provider is configured"
@@ -224,6 +229,7 @@ STATUS: dict[type[AuthError], int] = {
     SignupDisabled: 422,
     OtpDisabled: 422,
     AnonymousDisabled: 422,
+    EmailDisabled: 422,
     PhoneDisabled: 422,
     SamePassword: 422,
     CurrentPasswordInvalid: 400,

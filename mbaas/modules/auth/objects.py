@@ -54,8 +54,15 @@ class User(msgspec.Struct, kw_only=True, omit_defaults=True):
         return self.banned_until is not None and self.banned_until > now
 
 
+class Weakness(msgspec.Struct, frozen=True):
+    """What a password lacks. reasons: ``length``, ``characters``, ``pwned``."""
+
+    message: str
+    reasons: tuple[str, ...]
+
+
 class Session(msgspec.Struct, kw_only=True):
-    """What a client keeps. expires_in: seconds; expires_at: unix seconds."""
+    """What a client keeps. expires_in: seconds; expires_at: unix seconds. weak_password: of the one signed in with."""
 
     access_token: str
     token_type: str = "bearer"  # noqa: S105 - RFC 6750
@@ -63,6 +70,7 @@ class Session(msgspec.Struct, kw_only=True):
     expires_at: int
     refresh_token: str
     user: User
+    weak_password: Weakness | msgspec.UnsetType = msgspec.UNSET
 
 
 def parse_user(text: str) -> User:

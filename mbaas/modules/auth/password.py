@@ -52,9 +52,16 @@ class Passwords:
         password = unicodedata.normalize("NFC", password)
         if len(password) > MAX_LENGTH:
             raise ValidationFailed(f"Password cannot be longer than {MAX_LENGTH} characters")
-        if len(password) < self._min_length:
-            raise WeakPassword(f"Password should be at least {self._min_length} characters.", ("length",))
+        weakness = self.weakness(password)
+        if weakness is not None:
+            raise weakness
         return password
+
+    def weakness(self, password: str) -> WeakPassword | None:
+        """What a password lacks today; ``None``: nothing. Who signs in with an older, weaker one is told."""
+        if len(unicodedata.normalize("NFC", password)) >= self._min_length:
+            return None
+        return WeakPassword(f"Password should be at least {self._min_length} characters.", ("length",))
 
     async def hash(self, password: str) -> str:
         """A password that ``check`` let through, as a PHC string. Raises RateLimited when too many wait."""

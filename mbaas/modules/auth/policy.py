@@ -8,8 +8,11 @@ from mbaas.config.settings import AuthSettings
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """autoconfirm: an address needs no proof. frequency_s: the pause between two mails to one address."""
+    """email: with an address. autoconfirm: an address needs no proof. frequency_s: the pause between two mails
+    to one address.
+    """
 
+    email: bool
     autoconfirm: bool
     disable_signup: bool
     anonymous: bool
@@ -18,6 +21,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
 def policy_of(settings: AuthSettings) -> Policy:
     return Policy(
+        email=settings.email,
         autoconfirm=settings.autoconfirm,
         disable_signup=settings.disable_signup,
         anonymous=settings.anonymous,

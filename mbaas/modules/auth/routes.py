@@ -18,7 +18,14 @@ from mbaas.http.respond import Scope
 from mbaas.modules.auth.access import Access, project_caller
 from mbaas.modules.auth.asked import Asked
 from mbaas.modules.auth.bodies import OtpBody, RecoverBody, ResendBody, SignUpBody, TokenBody, UserBody, VerifyBody
-from mbaas.modules.auth.errors import InvalidCredentials, NotAdmin, PhoneDisabled, UserGone, ValidationFailed
+from mbaas.modules.auth.errors import (
+    EmailDisabled,
+    InvalidCredentials,
+    NotAdmin,
+    PhoneDisabled,
+    UserGone,
+    ValidationFailed,
+)
 from mbaas.modules.auth.objects import Session, User
 from mbaas.modules.auth.pkce import parse_challenge
 from mbaas.modules.auth.policy import PROVIDERS
@@ -44,6 +51,12 @@ def asked_by(request: AnyRequest, services: Services, redirect_to: str | None) -
     )
 
 
+def require_email(services: Services) -> None:
+    """Raises EmailDisabled where the settings want other ways in alone."""
+    if not services.policy.email:
+        raise EmailDisabled
+
+
 @functools.cache
 def own_version() -> str:
     """As installed. Looked up once: it reads a file."""
@@ -58,7 +71,12 @@ async def health() -> dict[str, str]:
 @get("/settings", opt={"access": Access.PROJECT})
 async def settings(services: Injected) -> dict[str, Any]:
     policy = services.policy
-    external = {"email": True, "phone": False, "anonymous_users": policy.anonymous, **dict.fromkeys(PROVIDERS, False)}
+    external = {
+        "email": policy.email,
+        "phone": False,
+        "anonymous_users": policy.anonymous,
+        **dict.fromkeys(PROVIDERS, False),
+    }
     return {
         "external": external,
         "disable_signup": policy.disable_signup,
@@ -85,6 +103,7 @@ async def signup(
         raise PhoneDisabled
     if not data.email:
         return await services.sign_up.anonymously(data.data or {}, asked=asked)
+    require_email(services)
     challenge = parse_challenge(data.code_challenge, data.code_challenge_method)
     return await services.sign_up.with_password(
         data.email, data.password or "", data.data or {}, challenge, asked=asked
@@ -99,6 +118,7 @@ async def token(
     if grant_type == "password":
         if data.phone:
             raise PhoneDisabled
+        require_email(services)
         return await services.sign_in.with_password(data.email or "", data.password or "", asked=asked)
     if grant_type == "refresh_token":
         return await services.sessions.refresh(data.refresh_token or "", asked=asked)
@@ -113,6 +133,7 @@ async def otp(
 ) -> Empty:
     if data.phone:
         raise PhoneDisabled
+    require_email(services)
     await services.mail_flows.sign_in(
         data.email or "",
         data.data or {},
@@ -127,6 +148,7 @@ async def otp(
 async def recover(
     request: AnyRequest, services: Injected, data: JSONBody[RecoverBody], redirect_to: RedirectTo = None
 ) -> Empty:
+    require_email(services)
     challenge = parse_challenge(data.code_challenge, data.code_challenge_method)
     await services.mail_flows.recover(data.email or "", challenge, asked=asked_by(request, services, redirect_to))
     return {}
@@ -141,6 +163,7 @@ async def resend(
     if data.type in ("sms", "phone_change"):
         raise PhoneDisabled
     if data.type == "signup":
+        require_email(services)
         await services.mail_flows.resend_signup(data.email or "", challenge, asked=asked)
     elif data.type == "email_change":
         await services.mail_flows.resend_email_change(data.email or "", challenge, asked=asked)

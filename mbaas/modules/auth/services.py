@@ -80,6 +80,7 @@ def build_services(
         chance=chance,
         observe=observe,
         hooks=hooks,
+        lifetime_s=settings.session_lifetime_s,
         reuse_interval_s=settings.reuse_interval_s,
     )
     accounts = Accounts(database=database, hooks=hooks, clock=clock, chance=chance)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -42,8 +42,8 @@ with seen as (
     update auth.identities set last_sign_in_at = $2::timestamptz, updated_at = $2::timestamptz
     where user_id = $1::uuid and provider = 'email'
 )
-insert into auth.sessions (id, user_id, amr, user_agent, ip, created_at, updated_at)
-select $3::uuid, id, $4::jsonb, $5::text, $6::inet, $2::timestamptz, $2::timestamptz from seen
+insert into auth.sessions (id, user_id, amr, user_agent, ip, not_after, created_at, updated_at)
+select $3::uuid, id, $4::jsonb, $5::text, $6::inet, $7::timestamptz, $2::timestamptz, $2::timestamptz from seen
 """
 _USER = Statement("select auth.user_object(u) from auth.users as u where u.id = $1::uuid")
 _HOLDER = """
@@ -63,7 +63,8 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 class Sessions:
-    """reuse_interval_s: how long a replaced refresh token still finds its successor."""
+    """lifetime_s: of a session, however often refreshed; 0: no end. reuse_interval_s: how long a replaced refresh token
+    still finds its successor."""
 
     def __init__(
         self,
@@ -75,6 +76,7 @@ class Sessions:
         chance: Chance,
         observe: Observe,
         hooks: Hooks,
+        lifetime_s: int,
         reuse_interval_s: int,
     ) -> None:
         self._database = database
@@ -83,6 +85,7 @@ class Sessions:
         self._chance = chance
         self._observe = observe
         self._hooks = hooks
+        self._lifetime_s = lifetime_s
         self._reuse_interval_s = reuse_interval_s
         # Of the encryption key, which is not rotated: sessions outlive rotations of the other keys.
         self._refresh_key = secrets().purpose_key("auth.refresh")
@@ -95,7 +98,9 @@ class Sessions:
         now = self._clock.now()
         session_id = self._chance.new_id()
         amr = [{"method": method, "timestamp": int(now.timestamp())}]
-        args = (user_id, now.isoformat(), session_id, msgspec.json.encode(amr).decode(), asked.user_agent, asked.ip)
+        not_after = (now + timedelta(seconds=self._lifetime_s)).isoformat() if self._lifetime_s else None
+        proven = msgspec.json.encode(amr).decode()
+        args = (user_id, now.isoformat(), session_id, proven, asked.user_agent, asked.ip, not_after)
         await transaction.fetch_row(Statement(_OPEN, args))
         user = await load_user(transaction, user_id)
         if user.is_banned(now):

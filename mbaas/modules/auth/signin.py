@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from mbaas.adapters.clock import Clock
 from mbaas.adapters.postgres.database import Database
 from mbaas.modules.auth.accounts import Accounts, update_user
 from mbaas.modules.auth.addresses import parse_email
 from mbaas.modules.auth.asked import Asked
 from mbaas.modules.auth.errors import EmailNotConfirmed, InvalidCredentials, UserBanned, ValidationFailed
-from mbaas.modules.auth.objects import Session
+from mbaas.modules.auth.objects import Session, Weakness
 from mbaas.modules.auth.password import Passwords
 from mbaas.modules.auth.pkce import redeem_code
 from mbaas.modules.auth.sessions import Sessions
@@ -50,7 +52,11 @@ class SignIn:
                 await update_user(transaction, user.id, {Users.encrypted_password: renewed}, now=now)
             opened = await self._sessions.open(transaction, user.id, method="password", asked=asked)
         await self._sessions.announce(opened)
-        return opened.session
+        weakness = self._passwords.weakness(password)
+        if weakness is None:
+            return opened.session
+        told = Weakness(weakness.message, weakness.reasons)
+        return msgspec.structs.replace(opened.session, weak_password=told)
 
     async def with_code(self, code: str, verifier: str, *, asked: Asked) -> Session:
         """The session behind a code. Raises FlowStateNotFound, FlowStateExpired, BadCodeVerifier, ValidationFailed."""

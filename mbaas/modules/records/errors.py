@@ -17,10 +17,11 @@ from mbaas.core.identity import Role
 from mbaas.core.plan import errors as plan
 from mbaas.core.query import errors as query
 from mbaas.core.schema.catalog import Collection
+from mbaas.http.errors import MethodNotAllowed
+from mbaas.http.errors import status_of as http_status
 from mbaas.modules.records.sqlstates import Raised, raised_by_author, status_of
 
 TABLE: dict[type[MbaasError], tuple[int, str | None]] = {
-    MbaasError: (500, "PGRSTX00"),
     errors.QueryError: (400, "PGRST100"),
     query.CallMethodNotAllowed: (405, "PGRST101"),
     errors.BodyInvalid: (400, "PGRST102"),
@@ -33,6 +34,7 @@ TABLE: dict[type[MbaasError], tuple[int, str | None]] = {
     query.PutMismatch: (400, "PGRST115"),
     query.NotSingular: (406, "PGRST116"),
     query.MethodNotAllowed: (405, "PGRST117"),
+    MethodNotAllowed: (405, "PGRST117"),
     query.OrderNotToOne: (400, "PGRST118"),
     query.EmbedFilterInvalid: (400, "PGRST120"),
     query.PreferenceInvalid: (400, "PGRST122"),
@@ -110,10 +112,10 @@ def refuse(error: Exception, *, role: Role, readable: bool = False) -> Refusal:
     """
     if isinstance(error, DatabaseError):
         return _from_database(error, role, readable)
-    status, code = _line(type(error))
+    status, code = _line(error)
     if not isinstance(error, MbaasError) or (status == 500 and not isinstance(error, errors.Timeout)):
         return Refusal(status=500, code="PGRSTX00", message=_INTERNAL)
-    if isinstance(error, errors.Forbidden) and role == "anon":
+    if isinstance(error, errors.Forbidden) and code == "42501" and role == "anon":
         status = 401
     return Refusal(
         status=status,
@@ -125,11 +127,14 @@ def refuse(error: Exception, *, role: Role, readable: bool = False) -> Refusal:
     )
 
 
-def _line(kind: type[Exception]) -> tuple[int, str | None]:
-    for ancestor in kind.__mro__:
+def _line(error: Exception) -> tuple[int, str | None]:
+    """Status and code. What the table has not, a plugin's refusal first of all, is what it is everywhere."""
+    if isinstance(error, errors.HookRefused):
+        return http_status(error), None
+    for ancestor in type(error).__mro__:
         if ancestor in TABLE:
             return TABLE[ancestor]
-    return TABLE[MbaasError]
+    return (http_status(error), None) if isinstance(error, MbaasError) else (500, "PGRSTX00")
 
 
 def _headers(error: MbaasError, status: int) -> tuple[tuple[str, str], ...]:

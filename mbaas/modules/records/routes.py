@@ -16,7 +16,7 @@ from mbaas.core.expr.types import FALSE
 from mbaas.core.identity import Identity
 from mbaas.core.plan.names import perhaps
 from mbaas.core.query.body import parse_call, parse_insert, parse_update
-from mbaas.core.query.errors import CallMethodNotAllowed, MethodNotAllowed, UnknownPath
+from mbaas.core.query.errors import CallMethodNotAllowed, MethodNotAllowed, RangeInvalid, UnknownPath
 from mbaas.core.query.headers import content_type, parse_content_type
 from mbaas.core.query.limits import Limits
 from mbaas.core.query.parse import parse_parameters
@@ -34,7 +34,8 @@ from mbaas.core.query.types import (
 )
 from mbaas.core.schema.catalog import Operation
 from mbaas.http.caller import caller
-from mbaas.http.respond import Receive, Reply, Scope, Send, send_reply
+from mbaas.http.exchange import Settle
+from mbaas.http.respond import Message, Receive, Reply, Scope, Send, send_reply
 from mbaas.modules.records.answers import (
     applied_preferences,
     bare,
@@ -48,7 +49,9 @@ from mbaas.modules.records.answers import (
 from mbaas.modules.records.asked import Asked, read_head
 from mbaas.modules.records.dialect import note_readable
 from mbaas.modules.records.explain import Query
+from mbaas.modules.records.prepared import Found
 from mbaas.modules.records.put import check_put, put_query
+from mbaas.modules.records.results import Page
 from mbaas.modules.records.service import Records
 
 Root: TypeAlias = Callable[[Scope, Identity], Awaitable[Reply]]
@@ -113,33 +116,50 @@ class RecordsApp:
         except DatabaseError as error:
             note_readable(scope, error, identity, self._records.snapshot()[0])
             raise
-        if asked.profile is None:
-            return reply
-        return msgspec.structs.replace(reply, headers=(*reply.headers, (b"content-profile", asked.profile)))
+        return _named(reply, asked.profile)
 
-    async def _answer(self, asked: Asked) -> Reply:
+    def begin(self, scope: Scope, settle: Settle) -> bool:
+        """A read of a known shape that finds a record by its key; anything else is not for this."""
+        identity = scope["state"].get("caller")
+        if not isinstance(identity, Identity):
+            return False
+        asked = read_head(scope, _no_body, identity, self._prefix, self._rest)
+        found = None if len(asked.names) != 1 else self._shaped(asked, asked.names[0])
+        if found is None:
+            return False
+        profile, offset = asked.profile, found[0].offset
+
+        def told(page: Page | BaseException) -> None:
+            if isinstance(page, BaseException):
+                settle(page)
+                return
+            try:
+                settle(_named(listed(asked, page, offset), profile))
+            except RangeInvalid as error:
+                settle(error)
+
+        return self._records.begin_read(found, identity.role, told)
+
+    def _answer(self, asked: Asked) -> Awaitable[Reply]:
         names = asked.names
         if len(names) == 1:
             verb = self._verbs.get(asked.method)
             if verb is None:
                 raise MethodNotAllowed(asked.method)
-            return await verb(asked, names[0])
+            return verb(asked, names[0])
         if len(names) == 2 and names[0] == "rpc":
-            return await self._function(asked, names[1])
+            return self._function(asked, names[1])
         if not names and self._root is not None and asked.method in ("GET", "HEAD"):
-            return await self._root(asked.scope, asked.identity)
+            return self._root(asked.scope, asked.identity)
         raise UnknownPath()
 
     # --- collections -------------------------------------------------------------------------------------------------
 
     async def _read(self, asked: Asked, name: str) -> Reply:
-        if asked.method == "GET" and b"range" not in asked.head and asked.media.explain is None:
-            found = self._records.shapes.read(
-                name, asked.query, asked.identity, preferences=asked.preferences, media=asked.media, limits=self._limits
-            )
-            if found is not None:
-                page = await self._records.read_prepared(found, asked.identity.role)
-                return listed(asked, page, found[0].offset)
+        found = self._shaped(asked, name)
+        if found is not None:
+            page = await self._records.read_prepared(found, asked.identity.role)
+            return listed(asked, page, found[0].offset)
         parts = parse_parameters(asked.query, self._limits).parts
         if asked.method == "GET" and b"range" in asked.head:
             parts = apply_range(parts, asked.text(b"range"), asked.text(b"range-unit"))
@@ -148,6 +168,13 @@ class RecordsApp:
             return await self._explain(asked, query)
         page = await self._records.read(query, asked.identity, body=asked.method == "GET")
         return listed(asked, page, parts.windows.get((), _WHOLE).offset)
+
+    def _shaped(self, asked: Asked, name: str) -> Found | None:
+        if asked.method != "GET" or b"range" in asked.head or asked.media.explain is not None:
+            return None
+        return self._records.shapes.read(
+            name, asked.query, asked.identity, preferences=asked.preferences, media=asked.media, limits=self._limits
+        )
 
     async def _insert(self, asked: Asked, name: str) -> Reply:
         parameters, payload = await self._body(asked, parse_insert)
@@ -301,6 +328,17 @@ class RecordsApp:
             read_only=True,
             **_outward(asked, parameters.parts),
         )
+
+
+async def _no_body() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+def _named(reply: Reply, profile: bytes | None) -> Reply:
+    """With the schema, when the caller named it."""
+    if profile is None:
+        return reply
+    return msgspec.structs.replace(reply, headers=(*reply.headers, (b"content-profile", profile)))
 
 
 def _outward(asked: Asked, parts: ReadParts) -> dict[str, Any]:

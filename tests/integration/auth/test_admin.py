@@ -93,7 +93,7 @@ async def test_what_is_taken_or_wrong_is_refused(auth: Auth) -> None:
         ({"email": "c@example.com", "password_hash": "md5"}, 400, "validation_failed"),
         ({"email": "c@example.com", "ban_duration": "soon"}, 400, "validation_failed"),
         ({"email": "c@example.com", "role": "postgres"}, 400, "validation_failed"),
-        ({"email": "c@example.com", "id": "no uuid"}, 404, "validation_failed"),
+        ({"email": "c@example.com", "id": "no uuid"}, 400, "validation_failed"),
     ]
     for body, status, code in cases:
         answer = await auth.post("/admin/users", body, key=auth.service_key)

@@ -78,12 +78,12 @@ async def test_a_refusal_undoes_the_rows_before_it(api: Api, seen: Seen) -> None
     @api.hooks.around(RecordCreate, only="posts")
     async def refuse(event: RecordCreate, proceed: Proceed[RecordCreate, Record]) -> Record:
         if event.values["title"] == "bad":
-            raise HookRefused("not that one")
+            raise HookRefused("not that one", status=409, hint="another")
         return await proceed(event)
 
     response = await api("POST", "/posts", "ana", body=[{"title": "good"}, {"title": "bad"}])
-    assert response.status_code >= 400
-    assert response.json()["message"] == "not that one"
+    assert response.status_code == 409
+    assert response.json() == {"code": "hook_refused", "message": "not that one", "details": None, "hint": "another"}
     assert await api.get("/posts?title=eq.good", "service") == []
     assert await seen.settled() == []
 

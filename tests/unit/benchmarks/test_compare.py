@@ -14,7 +14,7 @@ def load(requests: int) -> Load:
 
 
 def figures(side: str, number: int, requests: int, cpu_s: float) -> Figures:
-    return Figures(workload="get", side=side, round=number, load=load(requests), cpu_s=cpu_s)
+    return Figures(workload="get", side=side, round=number, load=load(requests), cpu_s=cpu_s, others=0.0)
 
 
 def test_the_ratio_is_the_median_of_the_ratios_of_each_round():

@@ -1,1 +1,3 @@
-create function public.shout(public.posts) returns text language sql immutable return upper($1.title);
+create function public.shout(text) returns text
+    language sql immutable
+    return upper($1);

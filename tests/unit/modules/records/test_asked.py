@@ -68,7 +68,7 @@ async def test_a_body_whose_sender_went_away_is_not_taken_for_a_whole_one() -> N
     ],
 )
 def test_a_path_is_taken_apart_before_it_is_decoded(path: str, names: list[str]) -> None:
-    assert asked(path).names == names
+    assert list(asked(path).names) == names
 
 
 def test_the_schema_is_public_whichever_header_names_it() -> None:

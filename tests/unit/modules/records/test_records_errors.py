@@ -16,6 +16,7 @@ from mbaas.core.plan import errors as plan
 from mbaas.core.query import errors as query
 from mbaas.core.schema.catalog import Check, Collection, Field, Index, IndexField, Reference
 from mbaas.core.schema.types import parse_type
+from mbaas.http import errors as edge
 from mbaas.modules.records.errors import TABLE, Refusal, fields_at_fault, is_readable, refuse
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "errors"
@@ -82,6 +83,15 @@ ERRORS: dict[str, tuple[Exception, Role, bool]] = {
         "put_mismatch": query.PutMismatch(),
         "method_not_allowed": query.MethodNotAllowed("TRACE"),
         "view_not_written": query.ViewNotWritten("popular"),
+        "method_not_served": edge.MethodNotAllowed("this method is not served"),
+        "url_too_long": edge.UrlTooLong("the address is longer than 32768 bytes"),
+        "headers_too_large": edge.HeadersTooLarge("the headers are too large"),
+        "body_too_slow": edge.BodyTooSlow("the body did not arrive in time"),
+        "hook_refused_anon": (
+            errors.HookRefused("please do not shout", status=422, hint="use lower case"),
+            "anon",
+            False,
+        ),
         "call_method_not_allowed": query.CallMethodNotAllowed("DELETE"),
         "path_unknown": query.UnknownPath(),
         "body_invalid": errors.BodyInvalid("Empty or invalid json"),

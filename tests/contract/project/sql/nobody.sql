@@ -1,0 +1,3 @@
+create function public.nobody() returns text
+    language sql immutable
+    return null::text;

@@ -1,0 +1,3 @@
+create function public.weigh(bytea) returns integer
+    language sql immutable
+    return length($1);
