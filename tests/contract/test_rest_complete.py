@@ -12,16 +12,25 @@ import httpx
 import pytest
 from postgrest import CountMethod
 from postgrest.exceptions import APIError
-from supabase import Client
+from supabase import Client, ClientOptions, create_client
 
 from tests.contract.conftest import Js, Server, World
-from tests.contract.test_rest_python import client_for, closed
 
 # Deprecations inside the client's own packages, which it pins itself.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 AS = "const me = createClient(anonKey, {global: {headers: {Authorization: 'Bearer ' + args.token}}});\n"
 Chain = Callable[[Any], Any]
+
+
+def client_for(server: Server, token: str | None = None, key: str | None = None) -> Client:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    return create_client(server.url, key or server.anon_key, ClientOptions(headers=headers, auto_refresh_token=False))
+
+
+def closed(client: Client) -> None:
+    client.postgrest.session.close()
+    client.auth.close()
 
 
 @pytest.fixture(scope="module")

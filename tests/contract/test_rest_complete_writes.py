@@ -12,7 +12,7 @@ from postgrest.exceptions import APIError
 from supabase import Client
 
 from tests.contract.conftest import Js, Server, World
-from tests.contract.test_rest_python import client_for, closed
+from tests.contract.test_rest_complete import client_for, closed
 
 # Deprecations inside the client's own packages, which it pins itself.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
