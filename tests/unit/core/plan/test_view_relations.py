@@ -7,9 +7,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mbaas.core.errors import ConfigError
+from mbaas.core.errors import ConfigError, RuleError
+from mbaas.core.identity import ANON
+from mbaas.core.plan.authorize import authorize
 from mbaas.core.plan.names import Names
+from mbaas.core.plan.resolve import Resolver, resolve_list
 from mbaas.core.query.errors import NoRelationship
+from mbaas.core.query.types import Preferences, ReadParts, ReadQuery
+from mbaas.core.rules.ruleset import compile_rules
 from mbaas.core.schema.catalog import Catalog, Collection, Rules
 from mbaas.core.schema.views import with_views
 from tests.sample import CATALOG, field
@@ -95,3 +100,20 @@ def test_a_guarded_field_needs_a_guard_in_the_view_as_well() -> None:
         with_views(catalog(view(field("phone", "text", **guard))), {"popular": (COLUMNS, SHOWN)})
     secret = {"popular": (("secret",), {"secret": ("profiles", "secret")})}
     assert "shows profiles.secret" in fault(view(field("secret", "text")), secret)
+
+
+def test_a_rule_does_not_ask_a_view() -> None:
+    """Its policy would be needed before the script that makes the view has run."""
+    tags = replace(CATALOG.collections["tags"], rules=Rules(select="exists (select 1 from popular)"))
+    with pytest.raises(RuleError, match="'popular' is a view"):
+        compile_rules(catalog(POPULAR, {**CATALOG.collections, "tags": tags}))
+
+
+@pytest.mark.parametrize("kind", ["planned", "estimated"])
+def test_a_total_of_a_view_is_counted_for_it_leaves_rows_out(kind: Any) -> None:
+    rules = compile_rules(catalog(POPULAR))
+    resolver = Resolver(Names(rules.catalog), privileged=False, max_rows=10)
+    query = ReadQuery(collection="popular", parts=ReadParts(), preferences=Preferences(count=kind))
+    assert authorize(resolve_list(query, resolver), ANON, rules).answer.total == "exact"
+    tags = ReadQuery(collection="tags", parts=ReadParts(), preferences=Preferences(count=kind))
+    assert authorize(resolve_list(tags, resolver), ANON, rules).answer.total == kind
