@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import gc
 import sys
 import time
@@ -18,13 +17,14 @@ from litestar.types import Scope as LitestarScope
 from litestar.types import Send as LitestarSend
 
 from mbaas.adapters.clock import Clock
+from mbaas.adapters.config_file import watch_config
+from mbaas.adapters.live import Live
 from mbaas.adapters.mail.deliver import choose_mailer
 from mbaas.adapters.plugins import load_plugins
 from mbaas.adapters.postgres import migrate as migrations
 from mbaas.adapters.postgres.as_caller import transactions_as_caller
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres, running_url
-from mbaas.adapters.postgres.introspect import read_functions, read_views
 from mbaas.adapters.postgres.migration_run import Applied
 from mbaas.adapters.postgres.scripts import read_scripts
 from mbaas.adapters.postgres.supervise import supervised
@@ -36,7 +36,6 @@ from mbaas.core.identity import Identity, Role
 from mbaas.core.observe import Observe, ignore
 from mbaas.core.plan.authorize import Grants
 from mbaas.core.rules.ruleset import RuleSet, compile_rules
-from mbaas.core.schema.views import with_views
 from mbaas.core.sql.migration import Plan
 from mbaas.core.sql.policy import render_policies
 from mbaas.hooks.dispatch import Hooks
@@ -82,19 +81,28 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
 def serve(
     config: Config,
     *,
+    reload: Callable[[], Config] | None = None,
     on_ready: Callable[[Ready], None] = lambda _: None,
     safe_mode: bool = False,
     unsafe_dev: bool = False,
 ) -> int:
     """Run the server until SIGTERM or SIGINT, then put everything away. Returns the exit status.
 
+    reload: reads the configuration anew, so that faults of a changed file are told while the server runs.
     safe_mode: without plugins. unsafe_dev: accept a PostgreSQL that may lose writes. Raises MbaasError when it cannot
     start; nothing is left running then.
     """
-    return _run(_serve(config, on_ready, safe_mode=safe_mode, unsafe_dev=unsafe_dev))
+    return _run(_serve(config, reload, on_ready, safe_mode=safe_mode, unsafe_dev=unsafe_dev))
 
 
-async def _serve(config: Config, on_ready: Callable[[Ready], None], *, safe_mode: bool, unsafe_dev: bool) -> int:
+async def _serve(
+    config: Config,
+    reload: Callable[[], Config] | None,
+    on_ready: Callable[[Ready], None],
+    *,
+    safe_mode: bool,
+    unsafe_dev: bool,
+) -> int:
     began = time.monotonic()
     metrics = Metrics()
     writer = LineWriter(sys.stderr)
@@ -109,7 +117,8 @@ async def _serve(config: Config, on_ready: Callable[[Ready], None], *, safe_mode
             hooks, config.plugins, root=config.root, collections=config.catalog.collections, safe_mode=safe_mode
         )
         database = await stack.enter_async_context(open_database(config, observe=observe, unsafe_dev=unsafe_dev))
-        rules = await migrated(database, config, observe=observe)
+        live = await migrated(database, config, observe=observe)
+        metrics.catalog_revision = lambda: live.revision
         health = Health(database.ping)
         auth = auth_app(
             config=config,
@@ -122,7 +131,7 @@ async def _serve(config: Config, on_ready: Callable[[Ready], None], *, safe_mode
         stack.push_async_callback(auth.close)
         stack.push_async_callback(hooks.settle)
         app = edge(
-            routes(config, rules, database, hooks, auth, observe),
+            routes(config, live, database, hooks, auth, observe),
             config=config,
             authenticator=Authenticator(lambda: secrets.current, issuer=auth_url(config.server)),
             health=health,
@@ -130,8 +139,11 @@ async def _serve(config: Config, on_ready: Callable[[Ready], None], *, safe_mode
             log=log,
             writer=writer,
         )
-        following = asyncio.create_task(_follow(secrets, log))
-        stack.callback(following.cancel)
+        followed = [_follow(secrets, log), live.follow()]
+        if reload is not None:
+            followed.append(watch_config(config, reload, live, observe))
+        for following in [asyncio.create_task(forever) for forever in followed]:
+            stack.callback(following.cancel)
 
         def started() -> None:
             spare_the_collector()
@@ -166,12 +178,12 @@ class Routes(NamedTuple):
     records: RecordsApp
 
 
-def routes(config: Config, rules: RuleSet, database: Database, hooks: Hooks, auth: ASGIApp, observe: Observe) -> Routes:
+def routes(config: Config, live: Live, database: Database, hooks: Hooks, auth: ASGIApp, observe: Observe) -> Routes:
     """Every route. Hot prefixes are raw ASGI apps; nothing stands between the edge and them."""
     grants = Grants(aggregates=frozenset(("service_role", *config.rest.aggregates)))
-    records = Records(database, lambda: rules, hooks, max_rows=config.limits.max_rows, grants=grants)
-    described = described_for(config, rules, openapi_bytes)
-    described_v2 = described_for(config, rules, swagger_bytes)
+    records = Records(database, live, hooks, max_rows=config.limits.max_rows, grants=grants)
+    described = described_for(config, live, openapi_bytes)
+    described_v2 = described_for(config, live, swagger_bytes)
 
     async def root(_: Scope, identity: Identity) -> Reply:
         """In the version that PostgREST gives there."""
@@ -187,7 +199,7 @@ def routes(config: Config, rules: RuleSet, database: Database, hooks: Hooks, aut
         timeout_s=config.limits.request_timeout_s,
         observe=observe,
     )
-    rest = records_app(records, limits=config.limits, rest=config.rest, root=root)
+    rest = records_app(records, limits=config.limits, rest=config.rest, root=root, newer_than=live.newer_than)
     app = Litestar(
         route_handlers=[
             mount("/rest/v1", rest),
@@ -202,13 +214,24 @@ def routes(config: Config, rules: RuleSet, database: Database, hooks: Hooks, aut
     return Routes(app, rest)
 
 
-def described_for(config: Config, rules: RuleSet, describe: Callable[..., bytes]) -> Callable[[Role], bytes]:
-    """The OpenAPI document of a role, made once. Who has no key sees what the anon key may reach."""
+def described_for(
+    config: Config, live: Callable[[], RuleSet], describe: Callable[..., bytes]
+) -> Callable[[Role], bytes]:
+    """The OpenAPI document of a role, made once a snapshot. Who has no key sees what the anon key may reach."""
     info = Info(title=config.app.name, server=(config.server.public_url or "").rstrip("/") + "/rest/v1")
 
-    @functools.cache
+    made_for: RuleSet | None = None
+    made: dict[Role, bytes] = {}
+
     def described(role: Role) -> bytes:
-        return describe(rules.catalog, info=info, role=role)
+        nonlocal made_for
+        rules = live()
+        if rules is not made_for:
+            made_for = rules
+            made.clear()
+        if role not in made:
+            made[role] = describe(rules.catalog, info=info, role=role)
+        return made[role]
 
     return described
 
@@ -327,8 +350,8 @@ async def open_migrator(config: Config) -> AsyncIterator[Migrator]:
         await database.close()
 
 
-async def migrated(database: Database, config: Config, *, observe: Observe = ignore) -> RuleSet:
-    """Brings the tables to what the configuration says and gives the rules over what then exists.
+async def migrated(database: Database, config: Config, *, observe: Observe = ignore) -> Live:
+    """Brings the tables to what the configuration says and gives the snapshot of what is then in force.
 
     Raises DestructiveChange when that would lose data: such steps are for a person to allow.
     """
@@ -338,14 +361,7 @@ async def migrated(database: Database, config: Config, *, observe: Observe = ign
     except DestructiveChange as error:
         hint = "look at `mbaas migrate plan`, then run `mbaas migrate apply --allow-destructive`"
         raise DestructiveChange(f"the configuration takes data away: {error.message}", hint=hint) from error
-    functions = await read_functions(database, [function.name for function in config.catalog.functions])
-    views = [name for name, collection in config.catalog.collections.items() if collection.view]
-    found = await read_views(database, views)
-    catalog = with_views(
-        msgspec.structs.replace(migrator.rules.catalog, functions=functions),
-        {name: (view.columns, view.origins) for name, view in found.items()},
-    )
-    return msgspec.structs.replace(migrator.rules, catalog=catalog)
+    return await Live.start(database, observe=observe)
 
 
 def spare_the_collector() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
+import urllib.error
+import urllib.request
 
 import msgspec
 import typer
@@ -27,14 +30,17 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def doctor(config: Project = DEFAULT, json: Json = False) -> None:
-    """Look over configuration, rules, secrets and settings. Exits with 1 when something is wrong.
+    """Look over configuration, rules, secrets, settings, and the database and the server when they run.
+
+    Lists what the public may write, and what of the database runs with its owner's rights: views, functions, triggers.
+    Exits with 1 when something is wrong.
 
     Example: `mbaas doctor --json`
     """
     with failures(json):
         loaded = configuration(config)
         rules = compile_rules(loaded.catalog)
-    found = [*_rules(rules), *_settings(loaded), *_secrets(loaded)]
+        found = [*_rules(rules), *_settings(loaded), *_secrets(loaded), *_database(loaded), *_server(loaded)]
     if json:
         result({"findings": found}, json=True)
     for finding in () if json else found:
@@ -115,3 +121,59 @@ def _secrets(config: Config) -> list[Finding]:
     except MbaasError as error:
         return [Finding("error", error.message, error.hint or f"mode is {mode:04o}")]
     return []
+
+
+_PAST_RULES = {
+    "view": ("error", "alter view ... set (security_invoker = true)"),
+    "materialized view": ("error", "revoke what was granted on it"),
+    "table without row security": ("error", "declare it as a collection, or revoke what was granted on it"),
+    "definer function": ("warning", "it sees every row: who may call it is who may see what it shows"),
+    "trigger": ("note", "it runs with the rights of the server when a request writes, and sees every row"),
+    "rewrite rule": ("note", "what it adds runs with the rights of the table's owner"),
+}
+
+
+def _database(config: Config) -> list[Finding]:
+    """What runs with its owner's rights."""
+    from mbaas.adapters.postgres.embedded import running_url
+    from mbaas.adapters.postgres.owner_rights import read_owner_rights
+
+    url = config.database.url or running_url(config.data / "postgres")
+    if url is None:
+        return [Finding("note", "the database does not run and was not looked at", "do it again beside `mbaas serve`")]
+    try:
+        rights = asyncio.run(read_owner_rights(url))
+    except MbaasError as error:
+        return [Finding("warning", f"the database was not looked at: {error.message}", error.hint or "is it running?")]
+    found = []
+    for right in rights:
+        level, hint = _PAST_RULES[right.kind]
+        reached = f", for {' and '.join(right.callers)}" if right.callers else ""
+        if right.kind == "definer function" and not right.callers:
+            level, hint = "note", "no client may call it"
+        found.append(Finding(level, f"past the rules: {right.kind} {right.name}{reached}", hint))
+    return found
+
+
+def _server(config: Config) -> list[Finding]:
+    """What the running server has seen since it started; nothing when none answers."""
+    path = config.data / "secrets.toml"
+    if not path.exists():
+        return []
+    from mbaas.adapters.secrets import load
+
+    base = config.server.public_url or f"http://{config.server.host}:{config.server.port}"
+    try:
+        headers = {"apikey": load(path).secret_key}
+        request = urllib.request.Request(f"{base.rstrip('/')}/metrics", headers=headers)  # noqa: S310 - ours
+        with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310
+            lines = answer.read().decode().splitlines()
+    except (MbaasError, OSError, ValueError):
+        return []
+    seen = [line for line in lines if line.startswith('mbaas_events_total{event="service_key_in_browser"')]
+    if not seen:
+        return []
+    times = round(sum(float(line.rpartition(" ")[2]) for line in seen))
+    what = f"a browser has used the service key, {times} times since the server started"
+    hint = "whoever opens that page has the key: take it out, then `mbaas keys rotate`; the log names the page's origin"
+    return [Finding("error", what, hint)]

@@ -45,6 +45,7 @@ def serve(
         raise typer.Exit(
             app.serve(
                 loaded,
+                reload=lambda: configuration(config, overrides),
                 on_ready=lambda ready: result(ready, json=True) if json else banner(ready),
                 safe_mode=safe_mode,
                 unsafe_dev=unsafe_dev,
@@ -68,7 +69,9 @@ def banner(ready: Ready) -> None:
     )
     # On lines of their own, unbroken: they are there to be copied.
     out.print(f"anon key     {ready.anon_key}", soft_wrap=True)
-    out.print(f"service key  {ready.service_key}  [dim](all rights: never in an app)[/]\n", soft_wrap=True)
+    # What is no terminal is a log, and the service key is in none.
+    service = ready.service_key if out.is_terminal else "mbaas keys list"
+    out.print(f"service key  {service}  [dim](all rights: never in an app)[/]\n", soft_wrap=True)
     out.print(f"Try:  curl '{ready.url}/rest/v1/' -H 'apikey: {ready.publishable_key}'", soft_wrap=True)
     out.print("      Ctrl-C stops the server and its PostgreSQL.\n")
     out.file.flush()

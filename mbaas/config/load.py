@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
         builder = Builder(collections, source.error)
         built = builder.build()
         errors += builder.errors
-    functions, functions_sql = _functions(source, shape, path.parent, errors)
+    functions, functions_sql, functions_files = _functions(source, shape, path.parent, errors)
     catalog = Catalog(collections=built, functions=functions)
     if not errors:
         errors += _rule_faults(source, catalog)
@@ -72,6 +73,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
         data=root / ".mbaas",
         catalog=catalog,
         functions_sql=functions_sql,
+        files=(glob.escape(path.name), *source.includes, *map(glob.escape, functions_files)),
         places={".".join(key): source.place(key) for key in source.places if key[0] == "collections"},
         **sections,
     )
@@ -87,7 +89,7 @@ def _rule_faults(source: Source, catalog: Catalog) -> list[ConfigError]:
 
 def _functions(
     source: Source, shape: Shape, root: Path, errors: list[ConfigError]
-) -> tuple[tuple[Function, ...], dict[str, str]]:
+) -> tuple[tuple[Function, ...], dict[str, str], tuple[str, ...]]:
     functions, texts = [], {}
     given_functions = shape.table(("functions",), source.values.get("functions", {}), FunctionInput)
     for name, given in given_functions.items():
@@ -104,7 +106,7 @@ def _functions(
         except (OSError, UnicodeDecodeError):
             errors.append(source.error((*path, "sql"), f"cannot read {given.sql!r}", hint="relative to mbaas.toml"))
         functions.append(Function(name=name, execute=given.execute))
-    return tuple(functions), texts
+    return tuple(functions), texts, tuple(given.sql for given in given_functions.values())
 
 
 def _together(errors: list[ConfigError]) -> ConfigError:

@@ -182,7 +182,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Everything ``mbaas.toml`` and the environment say.
 
     root: the folder of ``mbaas.toml``; data: ``.mbaas`` in it. functions_sql: the text of each declared function.
-    places: the file and line of each key below ``collections``.
+    places: the file and line of each key below ``collections``. files: patterns of all that was read, relative to root.
     """
 
     root: Path
@@ -190,6 +190,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     catalog: Catalog
     functions_sql: dict[str, str] = {}
     places: dict[str, str] = {}
+    files: tuple[str, ...] = ()
     app: AppSettings = AppSettings()
     server: ServerSettings = ServerSettings()
     limits: LimitSettings = LimitSettings()

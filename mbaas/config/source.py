@@ -35,6 +35,7 @@ class Source(msgspec.Struct, frozen=True):
     values: dict[str, Any]
     places: dict[KeyPath, tuple[Path, int]]
     variables: dict[KeyPath, Variable] = {}
+    includes: tuple[str, ...] = ()
 
     def place(self, path: KeyPath) -> str:
         """``mbaas.toml:12`` for a key, or for the nearest key above it that has a line of its own."""
@@ -71,8 +72,8 @@ def _without(text: str, variable: Variable) -> str:
 def read_source(path: Path) -> Source:
     """The file and everything under its ``include`` patterns. A key that two files set is an error."""
     values, places = _read(path, Path(path.name))
-    source = Source(values, places, {})
     patterns = values.pop("include", [])
+    source = Source(values, places, {}, tuple(map(str, patterns)) if isinstance(patterns, list) else ())
     if not isinstance(patterns, list) or not all(isinstance(pattern, str) for pattern in patterns):
         raise source.error(("include",), "is a list of file patterns", hint=_INCLUDE)
     for pattern in patterns:

@@ -167,6 +167,15 @@ class Unavailable(MbaasError):
     retry_after_s = 1
 
 
+class SchemaChanged(Unavailable):
+    """The schema changed while the request ran; the same request finds the new one."""
+
+    code = "schema_changed"
+
+    def __init__(self) -> None:
+        super().__init__("the schema changed while the request ran", hint="try again")
+
+
 class Overloaded(Unavailable):
     """All that would serve the request is busy, and stayed so for as long as a request may wait."""
 

@@ -71,6 +71,33 @@ class SecurityEvent(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
+class CatalogInForce(msgspec.Struct, frozen=True):
+    """A migration was applied somewhere, and this server answers by it from now on."""
+
+    revision: int
+
+
+class CatalogNotTaken(msgspec.Struct, frozen=True):
+    """What was applied cannot be understood here; the former catalog is served on."""
+
+    revision: int
+    reason: str
+
+
+class ConfigNotTaken(msgspec.Struct, frozen=True):
+    """``mbaas.toml`` was changed and cannot be used. Names file, line and key; nothing of it is in force."""
+
+    reason: str
+    hint: str | None = None
+
+
+class ConfigWaits(msgspec.Struct, frozen=True):
+    """``mbaas.toml`` was changed. unapplied: ``mbaas migrate apply`` is to come. restart: sections that need one."""
+
+    unapplied: bool
+    restart: tuple[str, ...] = ()
+
+
 class MigrationStepBegan(msgspec.Struct, frozen=True):
     """A migration comes to its next step. ``number`` counts from 1 to ``of``."""
 
@@ -96,6 +123,10 @@ Observation: TypeAlias = (
     | HookRested
     | MailFailed
     | SecurityEvent
+    | CatalogInForce
+    | CatalogNotTaken
+    | ConfigNotTaken
+    | ConfigWaits
     | MigrationStepBegan
     | MigrationWaits
 )

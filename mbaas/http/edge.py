@@ -29,6 +29,7 @@ from mbaas.http.deadlines import Deadlines
 from mbaas.http.errors import Dialect, MethodNotAllowed, default_dialect
 from mbaas.http.exchange import Begin, Exchange
 from mbaas.http.exempt import is_exempt
+from mbaas.http.exposed import ExposedKey
 from mbaas.http.heads import Head, head_of
 from mbaas.http.health import Health
 from mbaas.http.limits import LimitedReceive, canonical_path, check_headers, check_url, declared_length, leave_base
@@ -194,6 +195,7 @@ class Edge:
         self._proxies = Proxies(server.trusted_proxies)
         self._rates = RateLimiter(limits.rate)
         self._deadlines = Deadlines()
+        self._exposed = ExposedKey(metrics, log)
         self._common: tuple[Header, ...] = _COMMON
         self._base = urlsplit(server.public_url or "").path.rstrip("/").encode()
         if (server.public_url or "").startswith("https://"):
@@ -379,6 +381,8 @@ class Edge:
             state["caller"] = ANON if is_exempt(method, path) else error
         else:
             state["caller"] = identity
+            if identity.bypasses_rules and (b"origin" in fields or b"sec-fetch-site" in fields):
+                self._exposed.seen(fields, request_id=state["request_id"], path=path, now=now)
             self._rates.after_identity(identity, key, now, by_key=bearer is None or bearer == key)
         return None if own is None else own(scope)
 

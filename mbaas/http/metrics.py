@@ -6,7 +6,7 @@ Labels are a module's prefix, a method and a status: never a path, an id or anyt
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
@@ -51,6 +51,7 @@ class Metrics(Collector):
         self.statements = Durations()
         self.in_flight = 0
         self.database_up = True
+        self.catalog_revision: Callable[[], int] | None = None
         self.log_lines_dropped = 0
         self._counts: dict[tuple[str, str], int] = {}
         self._registry = CollectorRegistry(auto_describe=False)
@@ -75,6 +76,10 @@ class Metrics(Collector):
         yield self.statements.family("mbaas_statement_duration_seconds", "SQL statements, waiting included.", ())
         yield GaugeMetricFamily("mbaas_http_requests_in_flight", "Requests being answered.", self.in_flight)
         yield GaugeMetricFamily("mbaas_database_up", "1 while the database answers.", int(self.database_up))
+        if self.catalog_revision is not None:
+            yield GaugeMetricFamily(
+                "mbaas_catalog_revision", "The catalog served: equal on all nodes.", self.catalog_revision()
+            )
         yield CounterMetricFamily("mbaas_log_lines_dropped", "Lines nobody read in time.", self.log_lines_dropped)
         events = CounterMetricFamily("mbaas_events", "What should be rare.", labels=["event", "kind"])
         for labels, count in list(self._counts.items()):

@@ -8,6 +8,9 @@ import re
 import msgspec
 
 from mbaas.core.observe import (
+    CatalogNotTaken,
+    ConfigNotTaken,
+    ConfigWaits,
     DatabaseBack,
     DatabaseLost,
     HookFailed,
@@ -27,6 +30,9 @@ from mbaas.http.metrics import Metrics
 SLOW_MS = 1000.0
 
 LEVELS: dict[type, int] = {
+    CatalogNotTaken: logging.ERROR,
+    ConfigNotTaken: logging.ERROR,
+    ConfigWaits: logging.WARNING,
     DatabaseLost: logging.ERROR,
     DatabaseBack: logging.WARNING,
     HookFailed: logging.ERROR,
@@ -41,6 +47,8 @@ LEVELS: dict[type, int] = {
 """The level of a line; a class without one is information."""
 
 COUNTED: dict[type, str] = {
+    CatalogNotTaken: "",
+    ConfigNotTaken: "",
     DatabaseLost: "",
     HookFailed: "hook",
     MailFailed: "kind",

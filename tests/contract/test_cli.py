@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -96,3 +97,14 @@ def test_a_second_server_on_one_data_directory_is_refused(project: Path) -> None
         assert "another" in told["message"]
         with httpx.Client(base_url=server.url) as client:
             assert client.get("/health/ready").status_code == 200
+
+
+def test_a_weak_secret_keeps_the_server_from_starting(project: Path) -> None:
+    run(project, "keys", "list")
+    path = project / ".mbaas" / "secrets.toml"
+    path.write_text(re.sub(r'(?m)^jwt_secret = ".*"$', 'jwt_secret = "changeme"', path.read_text()))
+    told = run(project, "serve", "--port", "0", code=2)
+    assert "jwt_secret" in told["message"]
+    assert told["hint"]
+    assert "changeme" not in told["message"]
+    assert not (project / ".mbaas" / "postgres").exists()

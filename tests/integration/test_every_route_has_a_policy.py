@@ -77,13 +77,13 @@ async def test_every_route_lets_in_whom_it_is_for_and_nobody_else(database: Data
     (tmp_path / "mbaas.toml").write_text(APP)
     config = load(tmp_path / "mbaas.toml", {})
     await apply_system_schema(database)
-    rules = await migrated(database, config)
+    live = await migrated(database, config)
     secrets = SecretsFile(config.data / "secrets.toml")
     hooks = Hooks()
     hooks.owned_by("greeter").provide(Route(method="GET", path="/hello", access="key", handler=hello))
     mailer = choose_mailer(config.mail, config.data, clock=Clock())
     auth = auth_app(config=config, secrets=secrets, database=database, mailer=mailer, hooks=hooks)
-    served = routes(config, rules, database, hooks, auth, ignore)
+    served = routes(config, live, database, hooks, auth, ignore)
     writer = LineWriter(io.StringIO())
     made = edge(
         served,

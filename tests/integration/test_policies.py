@@ -20,6 +20,7 @@ RULES = {
     "open": "flag or owner = auth.uid()",
     "shared": "exists (select 1 from shares s where s.thing = things.id and s.member = auth.uid())",
     "ordered": "title < 'm' and auth.aal() = 'aal2'",
+    "failing": "owner = (auth.jwt() ->> 'owner')::uuid and (title::int > 5 or flag)",
 }
 
 

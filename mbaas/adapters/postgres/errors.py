@@ -17,6 +17,7 @@ from mbaas.core.errors import (
     DatabaseError,
     MbaasError,
     Overloaded,
+    SchemaChanged,
     Timeout,
     TransactionConflict,
     Unavailable,
@@ -31,9 +32,12 @@ _TOO_MANY_CONNECTIONS = "53300"
 _CONFIGURATION_LIMIT = "53400"
 # Connection exceptions, operator intervention, insufficient resources: the server cannot, whatever the statement was.
 _CANNOT_NOW = ("08", "57P", "53")
+# Internal errors by which PostgreSQL tells of an object that another session dropped while a statement was planned.
+_GONE_MEANWHILE = ("cache lookup failed for", "could not open relation with OID", "could not find tuple for")
 _IN_THE_WAY = frozenset({"40001", "40P01", "55P03"})
 # The server goes away, has gone, or is no longer the one that takes writes.
 _FAILOVER = frozenset({"57P01", "57P02", "57P03", "25006"})
+_OF_ANOTHER_SCHEMA = frozenset({"42703", "42P01", "42883", "42704", "42804", "42846", "42P10", "428C9"})
 # What the server answers to a connection that it will never take: authentication, no such database, odd parameters.
 _NEVER = ("28", "3D", "42", "22", "0A", "08P")
 
@@ -44,7 +48,7 @@ def translate(error: BaseException) -> MbaasError:
     Raises TypeError for an error that is none of the driver's, and for one of its own that says that it was misused.
     """
     if isinstance(error, asyncpg.InvalidCachedStatementError):
-        return Unavailable("the schema changed while the request ran", hint="try again")
+        return SchemaChanged()
     if isinstance(error, asyncpg.PostgresError):
         return _translate_state(error, error.sqlstate or "XX000")
     if isinstance(error, TimeoutError):
@@ -70,6 +74,16 @@ def refused(error: BaseException) -> MbaasError:
     return Unavailable("the database does not answer", hint="check database.url, and that the server runs")
 
 
+def is_of_another_schema(error: MbaasError) -> bool:
+    """Whether a statement may have failed because it was made for tables, columns or functions as they were before.
+
+    Undefined column, table, function, object; another type than expected; no such constraint to conflict with.
+    """
+    if isinstance(error, DatabaseError):
+        return error.sqlstate in _OF_ANOTHER_SCHEMA
+    return isinstance(error, SchemaChanged)
+
+
 def is_failover(error: BaseException | None) -> bool:
     """Whether every connection to this server had better be replaced."""
     return isinstance(error, asyncpg.PostgresError) and error.sqlstate in _FAILOVER
@@ -91,6 +105,8 @@ def _translate_state(error: asyncpg.PostgresError, sqlstate: str) -> MbaasError:
         return Overloaded("the database takes no more connections", hint="try again in a moment")
     if sqlstate.startswith(_CANNOT_NOW) and sqlstate != _CONFIGURATION_LIMIT:
         return _unavailable()
+    if sqlstate == "XX000" and _first_line(error).startswith(_GONE_MEANWHILE):
+        return SchemaChanged()
     if isinstance(error.__cause__, UnicodeEncodeError):  # the driver's own refusal: no server has seen it
         return DatabaseError("a text is not valid Unicode: it holds half of a surrogate pair", sqlstate="22021")
     kind = TransactionConflict if sqlstate in _IN_THE_WAY else DatabaseError

@@ -22,10 +22,12 @@ from mbaas.adapters.postgres.migration_run import (
     Patience,
     begin,
     migrator,
+    publish,
     read_unfinished,
     record,
     run,
 )
+from mbaas.adapters.postgres.published import encode_catalog
 from mbaas.adapters.postgres.schema_state import read_state
 from mbaas.adapters.postgres.scripts import Script, pending_scripts
 from mbaas.adapters.postgres.session import Session, open_session
@@ -120,17 +122,22 @@ async def migrate(
     patience: Patience = PATIENCE,
     observe: Observe = ignore,
 ) -> tuple[Applied, ...]:
-    """Plan and apply under one lock until nothing is left: for a start, where several nodes may come at once."""
+    """Plan and apply under one lock until nothing is left: for a start, where several nodes may come at once.
+
+    ``desired`` is then published as what is in force, rules included.
+    """
     wished = _Wish(desired, policies, functions_sql or {}, scripts, short_bytes)
+    catalog = encode_catalog(desired)
     done: list[Applied] = []
     async with migrator(database.url, patience) as session:
         while True:
             found = await wished.plan(session)
             if not found.steps:
                 await _adopt(session, found)
+                await publish(session, catalog)
                 return tuple(done)
             _guard(found, allow_destructive)
-            applied = await _apply(session, found, patience, observe)
+            applied = await _apply(session, found, patience, observe, catalog)
             done.append(applied)
             if not found.more and not applied.resumed:
                 return tuple(done)
@@ -179,10 +186,13 @@ def _guard(plan: Plan, allow_destructive: bool) -> None:
         )
 
 
-async def _apply(session: Session, plan: Plan, patience: Patience, observe: Observe) -> Applied:
+async def _apply(
+    session: Session, plan: Plan, patience: Patience, observe: Observe, catalog: str | None = None
+) -> Applied:
     unfinished = await read_unfinished(session)
     if unfinished is not None and unfinished.hash == plan.hash:
-        await run(session, unfinished.id, plan, start=unfinished.done, patience=patience, observe=observe)
+        start = unfinished.done
+        await run(session, unfinished.id, plan, start=start, patience=patience, observe=observe, catalog=catalog)
         return Applied(id=unfinished.id, steps=len(plan.steps) - unfinished.done, resumed=True)
     state = await read_state(session)
     if state.digest != plan.base:
@@ -196,7 +206,7 @@ async def _apply(session: Session, plan: Plan, patience: Patience, observe: Obse
         await _adopt(session, plan)
         return Applied(id=None)
     migration = await begin(session, plan)
-    await run(session, migration, plan, start=0, patience=patience, observe=observe)
+    await run(session, migration, plan, start=0, patience=patience, observe=observe, catalog=catalog)
     return Applied(id=migration, steps=len(plan.steps))
 
 

@@ -136,9 +136,19 @@ async def begin(session: Session, plan: Plan) -> int:
 
 
 async def run(
-    session: Session, migration: int, plan: Plan, *, start: int, patience: Patience, observe: Observe
+    session: Session,
+    migration: int,
+    plan: Plan,
+    *,
+    start: int,
+    patience: Patience,
+    observe: Observe,
+    catalog: str | None = None,
 ) -> None:
-    """Every step from number ``start`` on, then the end. Raises MigrationError naming the step that was refused."""
+    """Every step from number ``start`` on, then the end. Raises MigrationError naming the step that was refused.
+
+    catalog: what is in force from the end on, for the nodes to follow; a way back finds it by itself.
+    """
     await session.fetch("select set_config('mbaas.migration', $1, false)", str(migration))
     for number, step in enumerate(plan.steps[start:], start + 1):
         observe(MigrationStepBegan(step.title, number, len(plan.steps)))
@@ -151,10 +161,18 @@ async def run(
     await session.fetch(_FINISH, migration)
     if plan.reverts is not None and not plan.more:
         await session.fetch("update mbaas.migrations set state = 'reverted' where id = $1", plan.reverts)
+        await session.fetch("select mbaas.publish_catalog_before($1)", plan.reverts)
+    elif catalog is not None and not plan.more:
+        await publish(session, catalog)
     await session.execute("commit")
 
 
 _FINISH = "update mbaas.migrations set state = 'applied', finished_at = clock_timestamp() where id = $1"
+
+
+async def publish(session: Session, catalog: str) -> None:
+    """Note what is in force now, unless that is noted already."""
+    await session.fetch("select mbaas.publish_catalog($1)", catalog)
 
 
 async def record(session: Session, plan: Plan) -> None:

@@ -1,7 +1,8 @@
 """A rule answered in Python, for one record and one caller, as PostgreSQL answers it.
 
 Three-valued: ``True``, ``False`` or ``None`` for unknown; only ``True`` lets anybody in. What PostgreSQL refuses with
-an error (a text that is no number, a number out of range) raises InvalidValue: whoever asked must take it for a no.
+an error (a text that is no number, a number out of range) is null behind a guard, as there, and raises InvalidValue
+without one. Where PostgreSQL may or may not come to what fails, this does.
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ class _Evaluation:
             case t.Is():
                 return self._is(part, scopes)
             case t.In():
-                item = self.go(part.item, scopes)
-                return _any(same(item, self.go(one, scopes)) for one in part.items)
+                item, *items = [self.go(one, scopes) for one in (part.item, *part.items)]  # all: one may fail
+                return _any(same(item, one) for one in items)
             case t.Cast():
                 return cast(self.go(part.item, scopes), part.type)
             case t.Call():
@@ -83,15 +84,20 @@ class _Evaluation:
             case t.Array():
                 return [self.go(item, scopes) for item in part.items]
             case t.Exists():
-                return any(True for _ in self._selected(part.select, scopes))
+                return len(list(self._selected(part.select, scopes))) > 0
             case t.InSelect():
                 item = self.go(part.item, scopes)
-                return _any(same(item, one) for one in self._selected(part.select, scopes))
+                return _any(same(item, one) for one in list(self._selected(part.select, scopes)))
             case t.ScalarSelect():
                 found = list(self._selected(part.select, scopes))
                 if len(found) > 1:
                     raise InvalidValue("more than one row returned by a subquery used as an expression")
                 return found[0] if found else None
+            case t.Guarded():
+                try:
+                    return self.go(part.item, scopes)
+                except InvalidValue:
+                    return None
             case t.TextSearch():
                 raise TypeError("text search is PostgreSQL's alone; no rule can hold it")
         assert_never(part)

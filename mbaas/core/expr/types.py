@@ -156,6 +156,13 @@ class ScalarSelect(msgspec.Struct, frozen=True, tag_field="node", tag="scalar_se
     select: Select
 
 
+class Guarded(msgspec.Struct, frozen=True, tag_field="node", tag="guarded"):
+    """The item, or null where it cannot be computed. ``type``: PostgreSQL's spelling of what it is."""
+
+    item: Expr
+    type: str
+
+
 Expr: TypeAlias = (
     Column
     | Literal
@@ -177,6 +184,7 @@ Expr: TypeAlias = (
     | Exists
     | InSelect
     | ScalarSelect
+    | Guarded
 )
 
 TRUE = Literal(True)

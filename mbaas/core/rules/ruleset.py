@@ -6,6 +6,7 @@ import msgspec
 
 from mbaas.core.errors import RuleError
 from mbaas.core.expr.types import FALSE, TRUE, Expr
+from mbaas.core.rules.guard import guard
 from mbaas.core.rules.parse import parse_rule
 from mbaas.core.schema.catalog import Catalog, Operation
 
@@ -65,7 +66,7 @@ def compile_rules(catalog: Catalog) -> RuleSet:
             if text is None:
                 continue
             try:
-                into[(name, key)] = parse_rule(text, collection=collection, catalog=catalog)
+                into[(name, key)] = guard(parse_rule(text, collection=collection, catalog=catalog), catalog)
             except RuleError as error:
                 faults.append(RuleFault(("collections", name, *where), error.message, error.hint))
         reads.update(((name, field.name), FALSE) for field in collection.fields if field.hidden)

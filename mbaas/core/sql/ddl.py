@@ -18,7 +18,7 @@ from mbaas.core.schema.changes import Change
 from mbaas.core.sql import ddl_columns, ddl_constraints, kept
 from mbaas.core.sql.definition import create_table, create_trigger, table_name
 from mbaas.core.sql.fragment import quote, quote_text
-from mbaas.core.sql.migration import Step, altering
+from mbaas.core.sql.migration import INVOKER_VIEWS, Step, altering
 
 
 class Terrain(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,7 +139,7 @@ def _other(change: Change) -> Step:
             # Early: its body may speak of tables that the same plan creates afterwards.
             bodies = "false" if early else "true"
             arguments = f"{quote_text(name)}, {quote_text(source)}, array[{roles}]::text[], {bodies}"
-            return Step(title=f"function {name}", sql=(f"select mbaas.install_function({arguments})",))
+            return Step(title=f"function {name}", sql=(f"select mbaas.install_function({arguments})", INVOKER_VIEWS))
         case c.RemoveFunction(name):
             sql = f"select mbaas.remove_function({quote_text(name)})"
             return Step(title=f"drop function {name}", sql=(sql,))

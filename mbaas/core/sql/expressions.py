@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterable
 from typing import assert_never
 
 import msgspec
@@ -59,8 +60,17 @@ def _is_whole_pattern(right: t.Expr) -> bool:
     return all(text is None or (len(text) - len(text.rstrip("\\"))) % 2 == 0 for text in texts)
 
 
-def render_expr(expr: t.Expr, *, column: Callable[[t.Column], Fragment], identity: Identity | None) -> Fragment:
-    """The expression as SQL. column: renders the record's own columns. identity: ``None`` for a policy."""
+def render_expr(
+    expr: t.Expr,
+    *,
+    column: Callable[[t.Column], Fragment],
+    identity: Identity | None,
+    claims: Callable[[t.Claim], Fragment] | None = None,
+) -> Fragment:
+    """The expression as SQL. column: renders the record's own columns. identity: ``None`` for a policy.
+
+    claims: renders what is asked of the caller, where neither of the two is the way.
+    """
 
     def go(part: t.Expr) -> Fragment:
         match part:
@@ -71,7 +81,11 @@ def render_expr(expr: t.Expr, *, column: Callable[[t.Column], Fragment], identit
             case t.Value():
                 return value(part.text, part.type)
             case t.Claim():
-                return _claim(part, identity)
+                return _claim(part, identity) if claims is None else claims(part)
+            case t.Guarded():
+                columns, asked = guard_inputs(part)
+                inputs: tuple[t.Expr, ...] = (*columns, *asked)
+                return concat("mbaas.", guard_name(part), "(", join(", ", map(go, inputs)), ")")
             case t.Json():
                 step = quote_text(part.step) if isinstance(part.step, str) else str(part.step)
                 return concat("(", go(part.base), " ->> " if part.as_text else " -> ", step, ")")
@@ -116,6 +130,18 @@ def render_expr(expr: t.Expr, *, column: Callable[[t.Column], Fragment], identit
         assert_never(part)
 
     return go(expr)
+
+
+def guard_inputs(part: t.Guarded) -> tuple[tuple[t.Column, ...], tuple[t.Claim, ...]]:
+    """What the function behind a guard is given: columns of the row, then what is asked of the caller."""
+    columns: Iterable[t.Column] = (one for one in walk(part.item) if isinstance(one, t.Column) and one.scope == "")
+    claims: Iterable[t.Claim] = (one for one in walk(part.item) if isinstance(one, t.Claim))
+    return tuple({one.name: one for one in columns}.values()), tuple(dict.fromkeys(claims))
+
+
+def guard_name(part: t.Guarded) -> str:
+    """The function behind a guard, in schema ``mbaas``: another expression has another, so that both can be there."""
+    return f"guard_{hashlib.sha256(msgspec.json.encode(part)).hexdigest()[:40]}"
 
 
 def _spelled(part: t.Binary | t.Quantified) -> str:

@@ -15,6 +15,9 @@ from mbaas.core.sql.fragment import quote_text
 Lock: TypeAlias = Literal["none", "SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE", "ACCESS EXCLUSIVE"]
 
 
+INVOKER_VIEWS = "select mbaas.require_invoker_views()"
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that is done whole or not at all.
 
@@ -107,10 +110,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def script_step(name: str, sql: str, sha256: str, down: str | None) -> Step:
-    """A hand-written file, run whole and noted."""
+    """A hand-written file, run whole and noted. It may not leave a view that shows clients what rules hide."""
     kept = "null" if down is None else quote_text(down)
     note = f"insert into mbaas.scripts (name, sha256, down) values ({quote_text(name)}, {quote_text(sha256)}, {kept})"
-    return Step(title=f"migrations/{name}", sql=(sql, note), lock="ACCESS EXCLUSIVE", script=name)
+    return Step(title=f"migrations/{name}", sql=(sql, note, INVOKER_VIEWS), lock="ACCESS EXCLUSIVE", script=name)
 
 
 def script_back(name: str, down: str) -> Step:

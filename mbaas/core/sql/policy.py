@@ -7,13 +7,13 @@ everything (ADR 2), and policies that ask other tables cannot recurse.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from mbaas.core.expr import types as t
 from mbaas.core.expr.walk import own_columns, walk
 from mbaas.core.rules.ruleset import OPERATIONS, RuleSet
 from mbaas.core.schema.catalog import Collection, Operation
-from mbaas.core.sql.expressions import render_expr
+from mbaas.core.sql.expressions import guard_inputs, guard_name, render_expr
 from mbaas.core.sql.fragment import Fragment, identifier, quote, quote_text, sql, statement
 
 ROLES = ("anon", "authenticated")
@@ -40,6 +40,7 @@ def render_policies(rules: RuleSet, collection: str) -> tuple[str, ...]:
         f"grant all on {table} to service_role",
         *(f"drop policy if exists {quote(f'mbaas_{operation}')} on {table}" for operation in OPERATIONS),
         _drop_functions(collection),
+        *dict.fromkeys(statement for guarded in _guards(rules, known) for statement in _guard_function(guarded)),
         *functions,
         *policies,
         *grants,
@@ -78,7 +79,7 @@ def _grants(table: str, operation: Operation, rules: RuleSet, collection: Collec
 
 def _condition(rule: t.Expr, collection: Collection, operation: Operation, functions: list[str]) -> str:
     """The rule over the row; with a sub-select in it, a call of a function that is the rule."""
-    if not any(isinstance(part, t.Exists | t.InSelect | t.ScalarSelect) for part in walk(rule)):
+    if not _asks_others(rule):
         return _text(rule, lambda column: identifier(column.name))
     fields = [field for field in collection.fields if field.name in own_columns(rule)]
     numbers = {field.name: number for number, field in enumerate(fields, start=1)}
@@ -92,6 +93,52 @@ def _condition(rule: t.Expr, collection: Collection, operation: Operation, funct
         f"grant execute on function {name}({types}) to {_TO}",
     ]
     return f"{name}({', '.join(quote(field.name) for field in fields)})"
+
+
+def _asks_others(expr: t.Expr) -> bool:
+    """Whether it has a sub-select that is not behind a guard, whose function runs as the owner anyway."""
+    guarded = [part for one in walk(expr) if isinstance(one, t.Guarded) for part in walk(one.item)]
+    selects = [part for part in walk(expr) if isinstance(part, t.Exists | t.InSelect | t.ScalarSelect)]
+    return any(all(select is not part for part in guarded) for select in selects)
+
+
+def _guards(rules: RuleSet, collection: Collection) -> Iterator[t.Guarded]:
+    """Those of a collection's rules and of its fields' rules."""
+    name = collection.name
+    exprs = [rules.row(name, operation) for operation in OPERATIONS]
+    exprs += [rule(name, field.name) for field in collection.fields for rule in (rules.read, rules.write)]
+    for expr in exprs:
+        yield from (part for part in walk(expr) if isinstance(part, t.Guarded))
+
+
+def _guard_function(guarded: t.Guarded) -> Iterator[str]:
+    """Null where the expression fails on a value: a cast, a number out of range, two rows where one may be.
+
+    It runs as its owner, as every rule sees everything. What fails for want of memory or time, or since another
+    transaction stands in the way, is no verdict and fails the request.
+    """
+    columns, claims = guard_inputs(guarded)
+    numbers: dict[str | t.Claim, int] = {one.name: number for number, one in enumerate(columns, 1)}
+    numbers |= {one: number for number, one in enumerate(claims, len(columns) + 1)}
+    body = render_expr(
+        guarded.item,
+        column=lambda one: sql(f"${numbers[one.name]}"),
+        identity=None,
+        claims=lambda one: sql(f"${numbers[one]}"),
+    )
+    kinds = {"uid": "uuid", "jwt": "jsonb", "claim": "jsonb"}
+    types = ", ".join([*(one.type or "text" for one in columns), *(kinds.get(one.kind, "text") for one in claims)])
+    name = f"mbaas.{guard_name(guarded)}({types})"
+    text = (
+        f"begin return {statement(body).text}; "
+        "exception when data_exception or cardinality_violation or program_limit_exceeded then return null; end"
+    )
+    yield (
+        f"create or replace function {name} returns {guarded.type} language plpgsql stable security definer "
+        f"set search_path = '' as {quote_text(text)}"
+    )
+    yield f"revoke all on function {name} from public"
+    yield f"grant execute on function {name} to {_TO}"
 
 
 def function_name(collection: str, operation: Operation) -> str:

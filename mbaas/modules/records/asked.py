@@ -35,6 +35,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     preferences: Preferences
     media: Media
     profile: bytes | None
+    kept: list[bytes] = []  # the body once it was read: a request may be answered anew
 
     @property
     def query(self) -> bytes:
@@ -52,6 +53,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     async def body(self) -> bytes:
         """The whole body, which the edge counts. Raises BodyInvalid when the caller went away in the middle."""
+        if not self.kept:
+            self.kept.append(await self._read())
+        return self.kept[0]
+
+    async def _read(self) -> bytes:
         message = await self.receive()
         if not message.get("more_body") and message["type"] == "http.request":
             found: bytes = message.get("body", b"")

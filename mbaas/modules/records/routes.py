@@ -5,13 +5,15 @@ It stands inside the edge, which found out who is asking and words whatever is r
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 import msgspec
 
+from mbaas.adapters.postgres.errors import is_of_another_schema
 from mbaas.config.settings import LimitSettings, RestSettings
-from mbaas.core.errors import DatabaseError, UnknownCollection
+from mbaas.core.errors import DatabaseError, SchemaChanged, UnknownCollection
 from mbaas.core.expr.types import FALSE
 from mbaas.core.identity import Identity
 from mbaas.core.plan.names import perhaps
@@ -32,6 +34,7 @@ from mbaas.core.query.types import (
     UpdateQuery,
     Window,
 )
+from mbaas.core.rules.ruleset import RuleSet
 from mbaas.core.schema.catalog import Operation
 from mbaas.http.caller import caller
 from mbaas.http.exchange import Settle
@@ -54,6 +57,8 @@ from mbaas.modules.records.put import check_put, put_query
 from mbaas.modules.records.results import Page
 from mbaas.modules.records.service import Records
 
+NewerThan: TypeAlias = Callable[[RuleSet], Awaitable[bool]]
+"""Whether another snapshot than that one holds by now."""
 Root: TypeAlias = Callable[[Scope, Identity], Awaitable[Reply]]
 """Answers GET of ``/`` itself: the description of everything there is."""
 
@@ -67,8 +72,12 @@ def records_app(
     rest: RestSettings | None = None,
     prefix: str = "/rest/v1",
     root: Root | None = None,
+    newer_than: NewerThan | None = None,
 ) -> RecordsApp:
-    """The app, to be mounted at ``prefix``; the scope's path may or may not still carry it."""
+    """The app, to be mounted at ``prefix``; the scope's path may or may not still carry it.
+
+    newer_than: asked when a statement met another schema; a request is then answered anew by the snapshot that holds.
+    """
     settings = limits or LimitSettings()
     parsing = Limits(
         max_url=settings.max_url,
@@ -78,18 +87,28 @@ def records_app(
         filter_depth=settings.filter_depth,
         embed_depth=settings.embed_depth,
     )
-    return RecordsApp(records, parsing, rest or RestSettings(), prefix, root)
+    return RecordsApp(records, parsing, rest or RestSettings(), prefix, root, newer_than)
 
 
 class RecordsApp:
     """An ASGI app that gives its answer as a value to whoever asks for that."""
 
-    def __init__(self, records: Records, limits: Limits, rest: RestSettings, prefix: str, root: Root | None) -> None:
+    def __init__(
+        self,
+        records: Records,
+        limits: Limits,
+        rest: RestSettings,
+        prefix: str,
+        root: Root | None,
+        newer_than: NewerThan | None,
+    ) -> None:
         self._records = records
         self._limits = limits
         self._rest = rest
         self._prefix = prefix
         self._root = root
+        self._newer_than = newer_than
+        self._waiting: set[asyncio.Future[Reply]] = set()
         self._verbs: dict[str, Callable[[Asked, str], Awaitable[Reply]]] = {
             "GET": self._read,
             "HEAD": self._read,
@@ -111,11 +130,11 @@ class RecordsApp:
         """The answer, with the schema when the caller named it."""
         identity = caller(scope)
         asked = read_head(scope, receive, identity, self._prefix, self._rest)
+        rules = self._records.snapshot()[0]
         try:
             reply = await self._answer(asked)
-        except DatabaseError as error:
-            note_readable(scope, error, identity, self._records.snapshot()[0])
-            raise
+        except (DatabaseError, SchemaChanged) as error:
+            reply = await self._anew(asked, rules, error)
         return _named(reply, asked.profile)
 
     def begin(self, scope: Scope, settle: Settle) -> bool:
@@ -128,8 +147,12 @@ class RecordsApp:
         if found is None:
             return False
         profile, offset = asked.profile, found[0].offset
+        rules = self._records.snapshot()[0]
 
         def told(page: Page | BaseException) -> None:
+            if isinstance(page, DatabaseError | SchemaChanged) and is_of_another_schema(page):
+                self._later(self._anew(asked, rules, page), profile, settle)
+                return
             if isinstance(page, BaseException):
                 settle(page)
                 return
@@ -139,6 +162,35 @@ class RecordsApp:
                 settle(error)
 
         return self._records.begin_read(found, identity.role, told)
+
+    async def _anew(self, asked: Asked, rules: RuleSet, error: DatabaseError | SchemaChanged) -> Reply:
+        """The answer by another snapshot, when a statement planned by ``rules`` met another schema. Else the error.
+
+        Nothing was written: the statement failed, and it was all of the transaction or rolled it back.
+        """
+        try:
+            if not is_of_another_schema(error) or self._newer_than is None:
+                raise error
+            newer = await self._newer_than(rules)
+            if not newer and not isinstance(error, SchemaChanged):  # which comes of the connection's own statement
+                raise error
+            rules = self._records.snapshot()[0]
+            return await self._answer(asked)
+        except DatabaseError as failed:
+            note_readable(asked.scope, failed, asked.identity, rules, asked.names[0])
+            raise
+
+    def _later(self, answer: Awaitable[Reply], profile: bytes | None, settle: Settle) -> None:
+        """Settles a request that cannot be answered without waiting after all."""
+
+        def done(task: asyncio.Future[Reply]) -> None:
+            self._waiting.discard(task)
+            error = SchemaChanged() if task.cancelled() else task.exception()
+            settle(_named(task.result(), profile) if error is None else error)
+
+        task = asyncio.ensure_future(answer)
+        self._waiting.add(task)
+        task.add_done_callback(done)
 
     def _answer(self, asked: Asked) -> Awaitable[Reply]:
         names = asked.names

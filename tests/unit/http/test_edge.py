@@ -376,3 +376,25 @@ async def test_all_bodies_of_errors_tell_code_and_message_and_nothing_of_the_ins
         assert set(answer.json()) == {"code", "message", "hint", "details"}, request
         assert not any(word in answer.body for word in (b"Traceback", b".py", b"mbaas", b"0x")), request
         assert answer["x-request-id"], request
+
+
+@pytest.mark.parametrize(
+    ("headers", "key", "noticed"),
+    [
+        ({"origin": "https://app.example.com"}, "service-key", True),
+        ({"sec-fetch-site": "same-origin"}, "service-key", True),
+        ({"sec-fetch-mode": "cors"}, "service-key", False),  # fetch in Node
+        ({}, "service-key", False),
+        ({"origin": "https://app.example.com", "sec-fetch-site": "cross-site"}, "anon-key", False),
+    ],
+)
+async def test_only_what_a_browser_sends_is_taken_for_one(headers: dict[str, str], key: str, noticed: bool) -> None:
+    setup = Setup()
+    for _ in range(3):
+        assert (await ask(setup.edge, headers=headers, key=key)).status == 200
+    told = [line for line in setup.lines() if line["event"] == "service_key_in_browser"]
+    assert len(told) == noticed, "once in a while"
+    counted = (
+        'mbaas_events_total{event="service_key_in_browser",kind=""} 3.0' in (setup.metrics.reply().body or b"").decode()
+    )
+    assert counted is noticed
