@@ -19,6 +19,7 @@ from mbaas.config.settings import (
     LogSettings,
     MailSettings,
     PluginSettings,
+    RestSettings,
     ServerSettings,
 )
 from mbaas.config.shape import Shape, nearest
@@ -31,6 +32,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "app": AppSettings,
     "server": ServerSettings,
     "limits": LimitSettings,
+    "rest": RestSettings,
     "database": DatabaseSettings,
     "mail": MailSettings,
     "auth": AuthSettings,
