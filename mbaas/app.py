@@ -40,6 +40,7 @@ from mbaas.config.settings import Config
 from mbaas.core.errors import ConfigError, DestructiveChange, MbaasError
 from mbaas.core.identity import Identity, Role
 from mbaas.core.observe import Observe, ignore
+from mbaas.core.plan.authorize import Grants
 from mbaas.core.rules.ruleset import RuleSet, compile_rules
 from mbaas.core.sql.migration import Plan
 from mbaas.core.sql.policy import render_policies
@@ -64,6 +65,7 @@ from mbaas.modules.records.docs import DocsPage, send_document
 from mbaas.modules.records.openapi import Info, openapi_bytes
 from mbaas.modules.records.routes import RecordsApp, records_app
 from mbaas.modules.records.service import Records
+from mbaas.modules.records.swagger import swagger_bytes
 
 SECRETS_EVERY_S = 2.0
 COLLECT_AFTER = (20_000, 10, 10)
@@ -190,11 +192,14 @@ class Routes(NamedTuple):
 
 def routes(config: Config, live: Live, database: Database, hooks: Hooks, auth: ASGIApp, observe: Observe) -> Routes:
     """Every route. Hot prefixes are raw ASGI apps; nothing stands between the edge and them."""
-    records = Records(database, live, hooks, max_rows=config.limits.max_rows)
-    described = described_for(config, live)
+    grants = Grants(aggregates=frozenset(("service_role", *config.rest.aggregates)))
+    records = Records(database, live, hooks, max_rows=config.limits.max_rows, grants=grants)
+    described = described_for(config, live, openapi_bytes)
+    described_v2 = described_for(config, live, swagger_bytes)
 
     async def root(_: Scope, identity: Identity) -> Reply:
-        return Reply(200, described(identity.role), content_type=b"application/openapi+json; charset=utf-8")
+        """In the version that PostgREST gives there."""
+        return Reply(200, described_v2(identity.role), content_type=b"application/openapi+json; charset=utf-8")
 
     async def document(scope: Scope, _: Receive, send: Send) -> None:
         found = scope["state"]["caller"]
@@ -206,7 +211,7 @@ def routes(config: Config, live: Live, database: Database, hooks: Hooks, auth: A
         timeout_s=config.limits.request_timeout_s,
         observe=observe,
     )
-    rest = records_app(records, limits=config.limits, root=root, newer_than=live.newer_than)
+    rest = records_app(records, limits=config.limits, rest=config.rest, root=root, newer_than=live.newer_than)
     app = Litestar(
         route_handlers=[
             mount("/rest/v1", rest),
@@ -221,7 +226,9 @@ def routes(config: Config, live: Live, database: Database, hooks: Hooks, auth: A
     return Routes(app, rest)
 
 
-def described_for(config: Config, live: Callable[[], RuleSet]) -> Callable[[Role], bytes]:
+def described_for(
+    config: Config, live: Callable[[], RuleSet], describe: Callable[..., bytes]
+) -> Callable[[Role], bytes]:
     """The OpenAPI document of a role, made once a snapshot. Who has no key sees what the anon key may reach."""
     info = Info(title=config.app.name, server=(config.server.public_url or "").rstrip("/") + "/rest/v1")
 
@@ -235,7 +242,7 @@ def described_for(config: Config, live: Callable[[], RuleSet]) -> Callable[[Role
             made_for = rules
             made.clear()
         if role not in made:
-            made[role] = openapi_bytes(rules.catalog, info=info, role=role)
+            made[role] = describe(rules.catalog, info=info, role=role)
         return made[role]
 
     return described

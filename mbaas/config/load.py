@@ -20,6 +20,7 @@ from mbaas.config.settings import (
     MailSettings,
     OutboxSettings,
     PluginSettings,
+    RestSettings,
     ServerSettings,
     SmsSettings,
 )
@@ -33,6 +34,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "app": AppSettings,
     "server": ServerSettings,
     "limits": LimitSettings,
+    "rest": RestSettings,
     "database": DatabaseSettings,
     "mail": MailSettings,
     "sms": SmsSettings,

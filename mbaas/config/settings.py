@@ -101,6 +101,19 @@ class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     coalesce: bool = True
 
 
+class RestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[rest]``: what ``/rest/v1`` offers beyond reading and writing.
+
+    aggregates: who may ask for sums, averages and counts of groups, of ``anon`` and ``authenticated``; the service key
+    always may. plans: whether the service key may ask how PostgreSQL carries out a request. rollback: whether
+    ``Prefer: tx=rollback`` runs a request and takes it back.
+    """
+
+    aggregates: tuple[Literal["anon", "authenticated"], ...] = ("authenticated",)
+    plans: bool = False
+    rollback: bool = False
+
+
 class MailSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[mail]``: how mails leave.
 
@@ -292,6 +305,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     app: AppSettings = AppSettings()
     server: ServerSettings = ServerSettings()
     limits: LimitSettings = LimitSettings()
+    rest: RestSettings = RestSettings()
     database: DatabaseSettings = DatabaseSettings()
     mail: MailSettings = MailSettings()
     sms: SmsSettings = SmsSettings()

@@ -251,6 +251,12 @@ def shared(server: Server, person: Any) -> World:
     return world
 
 
+@pytest.fixture(scope="session")
+def still(server: Server, person: Any) -> World:
+    """A world that nobody changes."""
+    return make_world(server, person)
+
+
 def make_world(server: Server, person: Any) -> World:
     owner, other = person(), person()
     mark = "m" + uuid.uuid4().hex[:10]

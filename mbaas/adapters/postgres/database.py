@@ -40,6 +40,7 @@ _RETRIED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 # One message. The cleaning comes before the commit, since that does not fail in a transaction which already has failed:
 # it then rolls back without a word. What is deferred to the commit is done before the cleaning, still as the caller.
 _COMMIT = f"set constraints all immediate; {CLEAN}; commit"
+_UNDO = f"set constraints all immediate; {ROLLBACK}"  # what the commit would have refused is refused here too
 _ROLLBACK_S = 2.0
 _BECOME = """
 select set_config('role', $1, true),
@@ -220,9 +221,9 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def transaction(
-        self, *, caller: Identity | None = None, read_only: bool = False
+        self, *, caller: Identity | None = None, read_only: bool = False, commit: bool = True
     ) -> AsyncIterator[Transaction]:
-        """Statements in one transaction, rolled back when the block raises.
+        """Statements in one transaction, rolled back when the block raises, and in any case without ``commit``.
 
         caller: run as that role with its claims and its time limit, all local to the transaction, so that policies
         apply. ``None``: as the owner, whom no policy holds. Do not use the database itself inside the block: that
@@ -234,8 +235,9 @@ class Database:
             if caller is not None:
                 await transaction.fetch_row(self._become(caller))
             yield transaction
-            await transaction.execute(_COMMIT)
-        transaction.committed()
+            await transaction.execute(_COMMIT if commit else _UNDO)
+        if commit:
+            transaction.committed()
 
     def submit_shared(self, text: str, args: tuple[Bindable, ...], done: Done, *, role: Role) -> bool:
         """As ``fetch_shared``, for one who does not wait. ``False``: nothing was asked, statements do not share."""

@@ -61,11 +61,12 @@ class HookedWrites:
 
     async def write(self, authorized: AuthorizedWrite) -> Written:
         """Runs the hooks around the write, and tells those that come after once it is committed."""
-        async with self._database.transaction() as transaction:
+        rollback = authorized.plan.answer.rollback
+        async with self._database.transaction(commit=not rollback) as transaction:
             write = _Write(authorized, self._hooks, transaction)
             await write.run()
             written = await write.answer()
-        for event in write.done():
+        for event in () if rollback else write.done():
             await self._hooks.emit(event)
         return written
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from mbaas.adapters.postgres.errors import is_of_another_schema
-from mbaas.config.settings import LimitSettings
+from mbaas.config.settings import LimitSettings, RestSettings
 from mbaas.core.errors import DatabaseError, SchemaChanged, UnknownCollection
 from mbaas.core.expr.types import FALSE
 from mbaas.core.identity import Identity
@@ -51,6 +51,7 @@ from mbaas.modules.records.answers import (
 )
 from mbaas.modules.records.asked import Asked, read_head
 from mbaas.modules.records.dialect import note_readable
+from mbaas.modules.records.explain import Query
 from mbaas.modules.records.prepared import Found
 from mbaas.modules.records.put import check_put, put_query
 from mbaas.modules.records.results import Page
@@ -68,6 +69,7 @@ def records_app(
     records: Records,
     *,
     limits: LimitSettings | None = None,
+    rest: RestSettings | None = None,
     prefix: str = "/rest/v1",
     root: Root | None = None,
     newer_than: NewerThan | None = None,
@@ -85,17 +87,24 @@ def records_app(
         filter_depth=settings.filter_depth,
         embed_depth=settings.embed_depth,
     )
-    return RecordsApp(records, parsing, prefix, root, newer_than)
+    return RecordsApp(records, parsing, rest or RestSettings(), prefix, root, newer_than)
 
 
 class RecordsApp:
     """An ASGI app that gives its answer as a value to whoever asks for that."""
 
     def __init__(
-        self, records: Records, limits: Limits, prefix: str, root: Root | None, newer_than: NewerThan | None
+        self,
+        records: Records,
+        limits: Limits,
+        rest: RestSettings,
+        prefix: str,
+        root: Root | None,
+        newer_than: NewerThan | None,
     ) -> None:
         self._records = records
         self._limits = limits
+        self._rest = rest
         self._prefix = prefix
         self._root = root
         self._newer_than = newer_than
@@ -120,7 +129,7 @@ class RecordsApp:
     async def reply(self, scope: Scope, receive: Receive) -> Reply:
         """The answer, with the schema when the caller named it."""
         identity = caller(scope)
-        asked = read_head(scope, receive, identity, self._prefix)
+        asked = read_head(scope, receive, identity, self._prefix, self._rest)
         rules = self._records.snapshot()[0]
         try:
             reply = await self._answer(asked)
@@ -133,7 +142,7 @@ class RecordsApp:
         identity = scope["state"].get("caller")
         if not isinstance(identity, Identity):
             return False
-        asked = read_head(scope, _no_body, identity, self._prefix)
+        asked = read_head(scope, _no_body, identity, self._prefix, self._rest)
         found = None if len(asked.names) != 1 else self._shaped(asked, asked.names[0])
         if found is None:
             return False
@@ -207,11 +216,13 @@ class RecordsApp:
         if asked.method == "GET" and b"range" in asked.head:
             parts = apply_range(parts, asked.text(b"range"), asked.text(b"range-unit"))
         query = ReadQuery(collection=name, parts=parts, preferences=asked.preferences, media=asked.media)
+        if asked.media.explain is not None:
+            return await self._explain(asked, query)
         page = await self._records.read(query, asked.identity, body=asked.method == "GET")
         return listed(asked, page, parts.windows.get((), _WHOLE).offset)
 
     def _shaped(self, asked: Asked, name: str) -> Found | None:
-        if asked.method != "GET" or b"range" in asked.head:
+        if asked.method != "GET" or b"range" in asked.head or asked.media.explain is not None:
             return None
         return self._records.shapes.read(
             name, asked.query, asked.identity, preferences=asked.preferences, media=asked.media, limits=self._limits
@@ -226,6 +237,8 @@ class RecordsApp:
             on_conflict=parameters.on_conflict,
             **_outward(asked, parameters.parts),
         )
+        if asked.media.explain is not None:
+            return await self._explain(asked, query)
         found = self._records.shapes.insert(query, payload, asked.query, asked.identity)
         if found is not None:
             written = await self._records.write_prepared(found, asked.identity.role)
@@ -245,9 +258,10 @@ class RecordsApp:
         collection = self._records.snapshot()[1].collection(name)
         if collection is not None:
             check_put(collection, parameters.parts, payload)
-        written = await self._records.insert(
-            put_query(name, payload, **_outward(asked, parameters.parts)), asked.identity
-        )
+        query = put_query(name, payload, **_outward(asked, parameters.parts))
+        if asked.media.explain is not None:
+            return await self._explain(asked, query)
+        written = await self._records.insert(query, asked.identity)
         headers = ((b"content-range", content_range(0, 0, written.affected if asked.counts else None)),)
         if written.inserted:
             return represented(asked, written, headers, given=201, silent=201)
@@ -255,16 +269,20 @@ class RecordsApp:
 
     async def _update(self, asked: Asked, name: str) -> Reply:
         parameters, payload = await self._body(asked, parse_update)
-        found = self._records.shapes.update(
-            name, asked.query, payload, asked.identity, preferences=asked.preferences, media=asked.media,
-            limits=self._limits,
-        )  # fmt: skip
+        found = None
+        if asked.media.explain is None:
+            found = self._records.shapes.update(
+                name, asked.query, payload, asked.identity, preferences=asked.preferences, media=asked.media,
+                limits=self._limits,
+            )  # fmt: skip
         if found is not None:
             written = await self._records.write_prepared(found, asked.identity.role)
         else:
             query = UpdateQuery(
                 collection=name, payload=payload.text, columns=payload.columns, **_outward(asked, parameters.parts)
             )
+            if asked.media.explain is not None:
+                return await self._explain(asked, query)
             written = await self._records.update(query, asked.identity)
         total = written.affected if asked.counts and payload.columns else None
         headers = ((b"content-range", content_range(0, written.affected, total)),)
@@ -273,6 +291,8 @@ class RecordsApp:
     async def _delete(self, asked: Asked, name: str) -> Reply:
         parameters = parse_parameters(asked.query, self._limits)
         query = DeleteQuery(collection=name, **_outward(asked, parameters.parts))
+        if asked.media.explain is not None:
+            return await self._explain(asked, query)
         written = await self._records.delete(query, asked.identity)
         headers = ((b"content-range", content_range(0, 0, written.affected if asked.counts else None)),)
         return represented(asked, written, headers, given=200, silent=204)
@@ -280,11 +300,12 @@ class RecordsApp:
     async def _options(self, asked: Asked, name: str) -> Reply:
         """The methods that some rule could let this caller use."""
         rules, names = self._records.snapshot()
-        if names.collection(name) is None:
+        collection = names.collection(name)
+        if collection is None:
             raise UnknownCollection.of(name, perhaps(name, rules.catalog.collections))
 
         def some(operation: Operation) -> bool:
-            return asked.identity.bypasses_rules or rules.row(name, operation) != FALSE
+            return not collection.view and (asked.identity.bypasses_rules or rules.row(name, operation) != FALSE)
 
         methods = ["OPTIONS", "GET", "HEAD"]
         methods += ["POST"] if some("insert") else []
@@ -292,6 +313,11 @@ class RecordsApp:
         methods += ["PATCH"] if some("update") else []
         methods += ["DELETE"] if some("delete") else []
         return Reply(200, headers=((b"allow", ",".join(methods).encode()),))
+
+    async def _explain(self, asked: Asked, query: Query) -> Reply:
+        """The plan instead of the rows. HEAD gets the headers of it."""
+        plan = await self._records.explain(query, asked.identity)
+        return Reply(200, plan.encode(), content_type=content_type(asked.media))
 
     async def _body(self, asked: Asked, parse: Callable[..., Payload]) -> tuple[Parameters, Payload]:
         parameters = parse_parameters(asked.query, self._limits)
@@ -310,6 +336,8 @@ class RecordsApp:
             query = self._got_call(asked, name)
         else:
             raise CallMethodNotAllowed(method)
+        if asked.media.explain is not None:
+            return await self._explain(asked, query)
         called = await self._records.call(query, asked.identity)
         page = called.page
         if called.function.returns == "void":
