@@ -57,6 +57,9 @@ from mbaas.http.respond import ASGIApp, Receive, Reply, Scope, Send
 from mbaas.http.server import server
 from mbaas.http.telemetry import observer
 from mbaas.http.uncaught import EXCEPTION_HANDLERS
+from mbaas.modules.admin.routes import PREFIX as ADMIN
+from mbaas.modules.admin.routes import admin_router
+from mbaas.modules.admin.service import RulesTold
 from mbaas.modules.auth.app import MAX_BODY as AUTH_MAX_BODY
 from mbaas.modules.auth.app import auth_app
 from mbaas.modules.auth.errors import auth_dialect
@@ -217,6 +220,7 @@ def routes(config: Config, live: Live, database: Database, hooks: Hooks, auth: A
             mount("/rest/v1", rest),
             mount("/auth/v1", auth),
             mount(PLUGINS, plugins),
+            admin_router(RulesTold(database, live)),
             *([mount("/openapi.json", document), mount("/docs", DocsPage())] if config.server.docs else []),
         ],
         exception_handlers=cast(Any, EXCEPTION_HANDLERS),
@@ -282,6 +286,7 @@ def edge(
             Surface(prefix="/rest/v1", direct=routes.records.reply, begin=routes.records.begin, dialect=rest_dialect),
             Surface(prefix="/auth/v1", dialect=auth_dialect, max_body=AUTH_MAX_BODY),
             Surface(prefix=PLUGINS),
+            Surface(prefix=ADMIN),
         ),
     )
 

@@ -60,6 +60,8 @@ POLICIES = [
     Policy("/auth/v1/admin/users", "service"),
     Policy("/auth/v1/admin/users/{user_id:str}", "service"),
     Policy("/auth/v1/admin/generate_link", "service"),
+    Policy("/admin/v1/rules", "service"),
+    Policy("/admin/v1/rules/explain", "service"),
     Policy("/openapi.json/**", "public"),
     Policy("/docs/**", "public"),
     Policy("/health/live", "public"),

@@ -64,7 +64,7 @@ def render_exists(plan: InsertPlan) -> Statement:
         return Statement("select false")
     target = [field for field in plan.fields if field.name in conflict.target]
     same = join(" and ", (concat("r0.", identifier(f.name), " = ", identifier("p", f.name)) for f in target))
-    payload = concat("json_to_recordset(", value(plan.payload, "json"), ") as p", _types(target))
+    payload = concat("json_to_recordset(", value(plan.payload, "json"), ") as p", record_types(target))
     table = identifier("public", plan.collection.name)
     return statement(concat("select exists (select 1 from ", table, " r0, ", payload, " where ", same, ")"))
 
@@ -88,7 +88,7 @@ def _insert(authorized: AuthorizedInsert, rows: Rows) -> Fragment:
         computed = [_settable(plan.collection)]
     fields = (*plan.fields, *computed)
     source = _proposed(authorized, rows, fields, fenced=bool(computed) or plan.missing_default)
-    source = _generated(source, plan.collection, read, "i")
+    source = generated(source, plan.collection, read, "i")
     names = join(", ", (identifier(field.name) for field in fields))
     picked = join(", ", (identifier("i", field.name) for field in fields))
     override = " overriding system value" if any(field.identity for field in computed) else ""
@@ -122,10 +122,10 @@ def _proposed(authorized: AuthorizedInsert, rows: Rows, fields: Iterable[Field],
             "json_array_elements(",
             payload,
             ") e(value) cross join lateral json_to_record(e.value) as p",
-            _types(plan.fields),
+            record_types(plan.fields),
         )
     else:
-        records = concat("json_to_recordset(", payload, ") as p", _types(plan.fields))
+        records = concat("json_to_recordset(", payload, ") as p", record_types(plan.fields))
     return concat("(select ", join(", ", columns), " from ", records, " offset 0)" if fenced else ")")
 
 
@@ -194,7 +194,7 @@ def _update(authorized: AuthorizedUpdate, rows: Rows) -> Fragment:
     payload = _NOTHING
     if plan.fields or plan.fixed:
         named = (*plan.fields, *plan.fixed)
-        payload = concat(" from json_to_record(", value(plan.payload, "json"), ") as p", _types(named))
+        payload = concat(" from json_to_record(", value(plan.payload, "json"), ") as p", record_types(named))
     return concat(
         *("update ", identifier("public", collection.name), f" {ROOT} set ", join(", ", changes), payload),
         *(_target(plan, authorized.visible, rows), _returning(authorized.rows, "false")),
@@ -240,14 +240,14 @@ def _holds_after(check: Expr, assigned: Mapping[str, Fragment], collection: Coll
     """The check on the row as it will be: what is assigned, the rest as it is, generated columns computed anew."""
 
     def after(name: str) -> Fragment:
-        return assigned.get(name) or (_touched(collection, name) or of(ROOT)(Column(name)))
+        return assigned.get(name) or (touched(collection, name) or of(ROOT)(Column(name)))
 
     read = own_columns(check)
     if not any(field.generated is not None and field.name in read for field in collection.fields):
         return rows.expr(check, lambda column: after(column.name))
     stored = (field.name for field in collection.fields if field.generated is None)
     row = concat("(select ", join(", ", (concat(after(name), " as ", identifier(name)) for name in stored)), ")")
-    return concat("(select ", rows.expr(check, of("n")), " from ", _generated(row, collection, read, "n"), " n)")
+    return concat("(select ", rows.expr(check, of("n")), " from ", generated(row, collection, read, "n"), " n)")
 
 
 def _not_implied(new: Expr, old: Expr, assigned: Iterable[str], collection: Collection) -> Expr:
@@ -255,19 +255,19 @@ def _not_implied(new: Expr, old: Expr, assigned: Iterable[str], collection: Coll
     settled = old.items if isinstance(old, And) else (old,)
     moving = set(assigned)
     for field in collection.fields:
-        if field.generated is not None or _touched(collection, field.name) is not None:
+        if field.generated is not None or touched(collection, field.name) is not None:
             moving.add(field.name)
     parts = new.items if isinstance(new, And) else (new,)
     return all_of(*(part for part in parts if part not in settled or not moving.isdisjoint(own_columns(part))))
 
 
-def _touched(collection: Collection, name: str) -> Fragment | None:
+def touched(collection: Collection, name: str) -> Fragment | None:
     """``updated_at`` becomes now by a trigger, which a check before it cannot see."""
     field = collection.field(name)
     return sql("now()") if field is not None and field.managed and name == "updated_at" else None
 
 
-def _generated(source: Fragment, collection: Collection, read: set[str], alias: str) -> Fragment:
+def generated(source: Fragment, collection: Collection, read: set[str], alias: str) -> Fragment:
     """The rows with those generated columns that are read. Their expressions name columns bare, so they stand alone."""
     computed = [
         concat("(", field.generated, ") as ", identifier(field.name))
@@ -288,7 +288,7 @@ def _or_fixed(field: Field) -> Fragment:
     return concat("case when ", same, " then true else mbaas.keep(", quote_text(field.name), ") end")
 
 
-def _types(fields: Iterable[Field]) -> Fragment:
+def record_types(fields: Iterable[Field]) -> Fragment:
     return concat("(", join(", ", (sql(f"{quote(field.name)} {field.type.sql}") for field in fields)), ")")
 
 
