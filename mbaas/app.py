@@ -26,6 +26,7 @@ from mbaas.adapters.outbox.engine import Outbox
 from mbaas.adapters.outbox.rows import Rows
 from mbaas.adapters.plugins import load_plugins
 from mbaas.adapters.postgres import migrate as migrations
+from mbaas.adapters.postgres.adoption import read_found
 from mbaas.adapters.postgres.as_caller import transactions_as_caller
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres, running_url
@@ -36,6 +37,7 @@ from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.adapters.sealing import Sealer
 from mbaas.adapters.secrets import SecretsFile
 from mbaas.adapters.sms.choose import choose_sms
+from mbaas.config.adopted import Found
 from mbaas.config.settings import Config
 from mbaas.core.errors import ConfigError, DestructiveChange, MbaasError
 from mbaas.core.identity import Identity, Role
@@ -377,6 +379,21 @@ class Migrator:
 
     def _policies(self, collection: str) -> tuple[str, ...]:
         return render_policies(self.rules, collection)
+
+
+async def adoptable(config: Config) -> Found:
+    """What the database holds that is not ours."""
+    url = config.database.url or running_url(config.data / "postgres")
+    if url is None:
+        async with open_database(config) as database:
+            return await read_found(database.url)
+    database = Database.from_settings(url, config.database)
+    await database.open()
+    try:
+        await apply_system_schema(database)
+        return await read_found(url)
+    finally:
+        await database.close()
 
 
 @contextlib.asynccontextmanager

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
 from mbaas.core.expr.types import TRUE, And, Column, Expr, all_of
 from mbaas.core.expr.walk import own_columns
 from mbaas.core.plan.authorize import (
@@ -16,9 +18,8 @@ from mbaas.core.plan.authorize import (
     AuthorizedRows,
     AuthorizedUpdate,
     AuthorizedWrite,
-    Visible,
 )
-from mbaas.core.plan.types import Answer, DeletePlan, InsertPlan, ReadPlan, UpdatePlan
+from mbaas.core.plan.types import AggregateOutput, Answer, FieldOutput, InsertPlan, ReadPlan
 from mbaas.core.schema.catalog import Collection, Field
 from mbaas.core.sql.fragment import (
     Fragment,
@@ -53,7 +54,11 @@ def compose_write(authorized: AuthorizedWrite) -> Fragment:
         written = _update(authorized, rows)
     else:
         written = _delete(authorized, rows)
-    return concat("with written as (", written, ") ", _tail(authorized.plan.answer, authorized.rows, rows))
+    answer = authorized.plan.answer
+    if authorized.as_caller:
+        # What would end it asks things of ours that no caller may; whoever runs the statement looks at the counts.
+        answer = msgspec.structs.replace(answer, singular=False, max_affected=None)
+    return concat("with written as (", written, ") ", _tail(answer, authorized.rows, rows))
 
 
 def render_exists(plan: InsertPlan) -> Statement:
@@ -97,8 +102,14 @@ def _insert(authorized: AuthorizedInsert, rows: Rows) -> Fragment:
         check = concat(" where ", _or_refuse(rows.expr(authorized.new, of("i")), plan.collection))
     return concat(
         *("insert into ", table, f" as {ROOT} (", names, f"){override} select ", picked, " from ", source, " i", check),
-        *(_on_conflict(authorized, rows), _returning(authorized.rows, f"{ROOT}.xmax = 0")),
+        *(_on_conflict(authorized, rows), _returning(authorized.rows, _is_new(authorized))),
     )
+
+
+def _is_new(authorized: AuthorizedInsert) -> str:
+    """Whether a row was not there before. To ask takes the right to read, which who inserts need not have."""
+    conflict = authorized.plan.conflict
+    return "true" if authorized.as_caller and (conflict is None or conflict.update is None) else f"{ROOT}.xmax = 0"
 
 
 def _proposed(authorized: AuthorizedInsert, rows: Rows, fields: Iterable[Field], *, fenced: bool) -> Fragment:
@@ -141,7 +152,8 @@ def _default(field: Field, authorized: AuthorizedInsert, rows: Rows) -> Fragment
 
 def _settable(collection: Collection) -> Field:
     """A field that can be given the value it would have anyway, for a row of defaults only."""
-    return next(field for field in collection.fields if field.generated is None)
+    plain = [field for field in collection.fields if field.generated is None]
+    return next((field for field in plain if not field.identity), plain[0]) if collection.adopted else plain[0]
 
 
 def _on_conflict(authorized: AuthorizedInsert, rows: Rows) -> Fragment:
@@ -197,21 +209,22 @@ def _update(authorized: AuthorizedUpdate, rows: Rows) -> Fragment:
         payload = concat(" from json_to_record(", value(plan.payload, "json"), ") as p", record_types(named))
     return concat(
         *("update ", identifier("public", collection.name), f" {ROOT} set ", join(", ", changes), payload),
-        *(_target(plan, authorized.visible, rows), _returning(authorized.rows, "false")),
+        *(_target(authorized, rows), _returning(authorized.rows, "false")),
     )
 
 
 def _delete(authorized: AuthorizedDelete, rows: Rows) -> Fragment:
     plan = authorized.plan
     table = identifier("public", plan.collection.name)
-    where = _target(plan, authorized.visible, rows)
+    where = _target(authorized, rows)
     return concat("delete from ", table, f" {ROOT}", where, _returning(authorized.rows, "false"))
 
 
-def _target(write: UpdatePlan | DeletePlan, visible: Visible, rows: Rows) -> Fragment:
+def _target(authorized: AuthorizedUpdate | AuthorizedDelete, rows: Rows) -> Fragment:
     """The WHERE clause that picks the rows to write: those the rules let the caller see and the filters want."""
+    write = authorized.plan
     plan = ReadPlan(collection=write.collection, outputs=(), where=write.where, computed=write.computed)
-    return rows.target(AuthorizedRows(plan=plan, visible=visible))
+    return rows.target(AuthorizedRows(plan=plan, visible=authorized.visible, as_caller=authorized.as_caller))
 
 
 # --- shared ----------------------------------------------------------------------------------------------------------
@@ -294,4 +307,18 @@ def record_types(fields: Iterable[Field]) -> Fragment:
 
 def _returning(shown: AuthorizedRows | None, inserted: str) -> str:
     """inserted: SQL that tells whether the row is new."""
-    return f" returning {'' if shown is None else ROOT + '.*, '}({inserted}) as {_INSERTED}"
+    return f" returning {_given_back(shown)}({inserted}) as {_INSERTED}"
+
+
+def _given_back(shown: AuthorizedRows | None) -> str:
+    """Whole rows, or of a table that the caller's own rights hold for the columns that are asked for."""
+    if shown is None:
+        return ""
+    plan, visible = shown.plan, shown.visible
+    if visible is None or not visible.bare or plan.embeds or plan.computed:
+        return f"{ROOT}.*, "
+    asked = [output.expr for output in plan.outputs if isinstance(output, FieldOutput)]
+    asked += [term.expr for term in plan.order]
+    asked += [o.argument for o in plan.outputs if isinstance(o, AggregateOutput) and o.argument is not None]
+    names = sorted({name for expr in (*asked, plan.where) for name in own_columns(expr)})
+    return "".join(f"{ROOT}.{quote(name)}, " for name in names)

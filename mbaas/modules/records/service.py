@@ -117,7 +117,12 @@ class Records:
         plan = resolve_list(query, resolver)
         authorized = authorize(plan, identity, rules, self._grants)
         statement = render_list(authorized, body=body)
-        page = page_of(await self._database.fetch_row(statement, role=identity.role), keys(plan.rows))
+        if authorized.as_caller:
+            async with self._database.transaction(caller=identity, read_only=True) as transaction:
+                row = await transaction.fetch_row(statement)
+        else:
+            row = await self._database.fetch_row(statement, role=identity.role)
+        page = page_of(row, keys(plan.rows))
         if authorized.answer.total in ("planned", "estimated"):
             page = await estimated(page, authorized, self._database)
         if plan.answer.singular and page.rows != 1:
@@ -154,7 +159,8 @@ class Records:
         ) as transaction:
             row = await transaction.fetch_row(render_call(authorized))
             if authorized.rows is not None and needs_owner(authorized):
-                await transaction.execute("reset role")
+                if not authorized.rows.as_caller:
+                    await transaction.execute("reset role")
                 payload = (row and row[0]) or "[]"
                 row = await transaction.fetch_row(render_given(identity, authorized.rows, answer, payload))
             page = page_of(row, () if answer.rows is None else keys(answer.rows))
@@ -167,9 +173,8 @@ class Records:
     async def explain(self, query: Query, identity: Identity) -> str:
         """How PostgreSQL carries the request out, as text or JSON. Whatever it does on the way is taken back."""
         rules, resolver = self._begin(identity)
-        statement = explaining(query, resolver, identity, rules, self._grants)
-        caller = identity if isinstance(query, CallQuery) else None
-        async with self._database.transaction(caller=caller, commit=False) as transaction:
+        statement, as_caller = explaining(query, resolver, identity, rules, self._grants)
+        async with self._database.transaction(caller=identity if as_caller else None, commit=False) as transaction:
             rows = await transaction.fetch_rows(statement)
         return "\n".join(row[0] or "" for row in rows)
 
@@ -183,6 +188,8 @@ class Records:
             if self._hooked.concerns(plan):
                 return await self._hooked.write(authorized)
             statement = render_write(authorized)
+            if authorized.as_caller:
+                return await self._write_as_caller(authorized, statement)
             if plan.answer.rollback:
                 async with self._database.transaction(commit=False) as transaction:
                     row = await transaction.fetch_row(statement)
@@ -191,6 +198,19 @@ class Records:
         except DatabaseError as error:
             raise _in_our_words(error) from error
         return written_of(row, None if plan.answer.rows is None else keys(plan.answer.rows))
+
+    async def _write_as_caller(self, authorized: AuthorizedWrite, statement: Statement) -> Written:
+        """Under the policies of the database, in the caller's own rights."""
+        answer = authorized.plan.answer
+        shown = None if answer.rows is None else keys(answer.rows)
+        async with self._database.transaction(caller=authorized.identity, commit=not answer.rollback) as transaction:
+            written = written_of(await transaction.fetch_row(statement), shown)
+            counted = written.affected if written.page is None else written.page.rows
+            if answer.singular and not answer.location and counted != 1:
+                raise NotSingular(counted)
+            if answer.max_affected is not None and written.affected > answer.max_affected:
+                raise MaxAffectedExceeded(written.affected)
+        return written
 
 
 def _in_our_words(error: DatabaseError) -> MbaasError:
