@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +19,8 @@ Check = Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1
 def adopt(config: Project = DEFAULT, check: Check = False, json: Json = False) -> None:
     """Serve what the database holds already: tables, views and functions that `mbaas.toml` does not declare.
 
-    Writes `adopted.toml` beside `mbaas.toml` and includes it there. What is adopted is never made, changed or dropped by
-    mbaas; its own grants and policies decide who may do what. Run it again when the database has changed.
+    Writes `adopted.toml` beside `mbaas.toml` and includes it there. What is adopted is never made, changed or dropped
+    by mbaas; its own grants and policies decide who may do what. Run it again when the database has changed.
 
     Example: `MBAAS_DATABASE__URL=postgresql://... mbaas adopt`
     """
@@ -81,4 +80,4 @@ def _write(path: Path, text: str, config: Path) -> None:
 def _replace(path: Path, text: str) -> None:
     beside = path.with_name(path.name + ".new")
     beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+    beside.replace(path)

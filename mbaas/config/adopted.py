@@ -67,7 +67,7 @@ class Adoption(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def choose(found: Found, *, declared: Names[str], functions: Names[str]) -> Adoption:
-    """Everything but what would be open to more than it says. declared, functions: what the configuration has itself."""
+    """All but what would be open to more than it says. declared, functions: what the configuration has itself."""
     tables, views, called, left = [], [], [], []
     for table in found.tables:
         name = table.table.name

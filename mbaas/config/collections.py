@@ -258,6 +258,9 @@ class Builder:
         table, column = self._target(collection, name, given)
         if table == USERS or column not in self._inputs[table].fields:
             return _ID.type
+        if self._inputs[table].adopted:
+            kind = type_of(self._inputs[table].fields[column].type or "text")
+            return parse_type("text") if kind.sql.startswith("character varying") else kind
         kind = self._type(table, column, seen)
         return parse_type("text") if kind.is_text else kind
 
