@@ -169,5 +169,5 @@ class Coalescer:
 
 
 def _undone(error: BaseException) -> bool:
-    """Whether the server said that it refused the batch. One that goes away may have committed it before."""
-    return isinstance(error, asyncpg.PostgresError) and not (error.sqlstate or "").startswith("57P")
+    """Whether the server said that it refused the batch. When the connection ended instead, it may have committed."""
+    return isinstance(error, asyncpg.PostgresError) and not (error.sqlstate or "").startswith(("08", "57P"))
