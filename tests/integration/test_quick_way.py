@@ -175,7 +175,7 @@ async def test_a_client_that_goes_away_leaves_nothing_behind(made: Made) -> None
         await asyncio.sleep(0)
     made.app.waiting["later1"]()
     assert bodies(await made.server.raw(get("a"))) == [b"a"]
-    assert made.setup.metrics.in_flight == 0
+    assert made.setup.metrics.in_flight() == 0
 
 
 async def test_limits_hold_on_the_quick_way() -> None:
