@@ -33,7 +33,15 @@ from mbaas.http.exempt import is_exempt
 from mbaas.http.exposed import ExposedKey
 from mbaas.http.heads import Head, head_of
 from mbaas.http.health import Health
-from mbaas.http.limits import LimitedReceive, canonical_path, check_headers, check_url, declared_length, leave_base
+from mbaas.http.limits import (
+    LimitedReceive,
+    canonical_path,
+    check_headers,
+    check_url,
+    declared_length,
+    leave_base,
+    too_large,
+)
 from mbaas.http.logs import REQUEST_ID, Log
 from mbaas.http.metrics import Metrics
 from mbaas.http.proxies import UNIX, Proxies
@@ -61,7 +69,7 @@ class Surface(msgspec.Struct, frozen=True, kw_only=True):
     """What is particular to one prefix of two parts. ``None`` takes the configured limit, 0 seconds are no limit.
 
     app: answers the prefix by itself, past the router, which saves a hot route its dispatch. It sees the whole path.
-    direct: answers everything but HEAD there. begin: answers what is short there without a task, GET only.
+    direct: answers everything but HEAD there. begin: answers what is short there without a task.
     """
 
     prefix: str
@@ -316,8 +324,10 @@ class Edge:
 
         try:
             self._admit(scope, head, known)
-            taken = bounds.begin(scope, settle)
-        except MbaasError as error:
+            if len(exchange.body) > bounds.max_body:
+                raise too_large(bounds.max_body)
+            taken = bounds.begin(scope, exchange.body, settle)
+        except Exception as error:
             settle(error)
             return True
         if not taken:

@@ -22,6 +22,11 @@ def get(path: str, more: bytes = b"") -> bytes:
     return b"GET /rest/v1/" + path.encode() + b" HTTP/1.1\r\n" + HEAD + more + b"\r\n"
 
 
+def post(path: str, body: bytes, more: bytes = b"") -> bytes:
+    length = b"content-length: %d\r\n" % len(body)
+    return b"POST /rest/v1/" + path.encode() + b" HTTP/1.1\r\n" + HEAD + length + more + b"\r\n" + body
+
+
 class App:
     """Answers ``/rest/v1``. What begins with ``later`` waits until it is told to go on."""
 
@@ -31,14 +36,15 @@ class App:
         self.waiting: dict[str, Callable[[], None]] = {}
         self.began = asyncio.Event()
 
-    def begin(self, scope: Scope, settle: Settle) -> bool:
+    def begin(self, scope: Scope, body: bytes, settle: Settle) -> bool:
         name = scope["path"].removeprefix("/rest/v1/")
         if name == "refused":
             raise NotFound("there is no such thing")
-        if name.startswith("slow") or scope["method"] != "GET":
+        if name.startswith("slow"):
             return False
         self.quick.append(name)
-        reply: Reply | MbaasError = Reply(200, name.encode(), ((b"x-name", name.encode()),))
+        content = body if scope["method"] == "POST" else name.encode()
+        reply: Reply | MbaasError = Reply(200, content, ((b"x-name", name.encode()),))
         if name == "broken":
             reply = NotFound("it is gone")
         if name.startswith("later"):
@@ -51,7 +57,13 @@ class App:
     async def reply(self, scope: Scope, receive: Receive) -> Reply:
         name = scope["path"].removeprefix("/rest/v1/")
         self.ordinary.append(name)
-        return Reply(200, name.encode(), ((b"x-name", name.encode()),))
+        content = name.encode()
+        if scope["method"] == "POST":
+            content, more = b"", True
+            while more:
+                message = await receive()
+                content, more = content + message["body"], message["more_body"]
+        return Reply(200, content, ((b"x-name", name.encode()),))
 
     async def began_one(self) -> None:
         await self.began.wait()
@@ -201,3 +213,60 @@ async def test_a_server_that_stops_answers_first() -> None:
             app.waiting["later1"]()
             answer = await reader.read()
     assert bodies(answer) == [b"later1"]
+
+
+# --- with a body -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_body_that_comes_with_its_head_takes_the_quick_way(made: Made) -> None:
+    answers = [await made.server.raw(post("a", body)) for body in (b"x", b"yy" * 500)]
+    assert [bodies(answer) for answer in answers] == [[b"x"], [b"yy" * 500]]
+    assert (made.app.quick, made.app.ordinary) == (["a", "a"], [])
+
+
+async def test_it_gets_the_answer_of_the_ordinary_way(made: Made) -> None:
+    quick, ordinary = await made.server.raw(post("a", b"x")), await made.server.raw(post("slow", b"x"))
+    assert plain(quick) == plain(ordinary).replace(b"x-name: slow", b"x-name: a")
+
+
+async def test_a_body_in_pieces_arrives_whole_by_the_ordinary_way(made: Made) -> None:
+    data = post("a", b"0123456789")
+    for cut in range(len(data) - 10, len(data)):
+        async with connected(made.server.port) as (reader, writer):
+            writer.write(data[:cut])
+            await writer.drain()
+            while not made.app.ordinary:
+                await asyncio.sleep(0)
+            writer.write(data[cut:])
+            assert bodies(await until_quiet(reader, 5)) == [b"0123456789"]
+            made.app.ordinary.clear()
+    assert made.app.quick == []
+
+
+async def test_a_chunked_body_goes_the_ordinary_way(made: Made) -> None:
+    head = b"POST /rest/v1/a HTTP/1.1\r\n" + HEAD + b"transfer-encoding: chunked\r\n\r\n"
+    assert bodies(await made.server.raw(head + b"3\r\nabc\r\n0\r\n\r\n")) == [b"abc"]
+    assert (made.app.quick, made.app.ordinary) == ([], ["a"])
+
+
+async def test_writes_and_reads_in_one_piece_are_answered_in_order(made: Made) -> None:
+    await made.known()
+    async with connected(made.server.port) as (reader, writer):
+        writer.write(post("later1", b"one") + post("slow1", b"two") + get("a") + post("b", b"three"))
+        await made.app.began_one()
+        writer.write(get("c"))
+        await writer.drain()
+        await made.server.raw(get("d"))
+        assert made.app.ordinary == []
+        made.app.waiting["later1"]()
+        assert bodies(await until_quiet(reader, 5)) == [b"one", b"two", b"a", b"three", b"c"]
+
+
+async def test_a_body_that_is_too_large_is_refused_alike() -> None:
+    app = App()
+    setup = make(app, LimitSettings(rate=NO_RATES, max_body=10))
+    async with running(setup.edge, quick=setup.edge.quick) as server:
+        quick, ordinary = await server.raw(post("a", b"x" * 11)), await server.raw(post("slow", b"x" * 11))
+    assert quick.startswith(b"HTTP/1.1 413")
+    assert ordinary.startswith(b"HTTP/1.1 413")
+    assert app.ordinary == []
