@@ -164,7 +164,7 @@ async def test_nothing_is_written(told: RulesTold, database: Database) -> None:
 
 
 async def test_the_reach_of_each_role(told: RulesTold) -> None:
-    reached = told.reached()
+    reached = await told.reached()
     rows = {(row.collection, row.operation): row.reach for row in reached.rows}
     assert rows["posts", "select"] == {"anon": "some", "authenticated": "some", "service_role": "all"}
     assert rows["posts", "insert"]["anon"] == "none", "author = auth.uid(), who is nobody"

@@ -176,3 +176,50 @@ def claims_of(user: str) -> Statement:
             value(user, "uuid"),
         )
     )  # fmt: skip
+
+
+# --- policies of others -----------------------------------------------------------------------------------------------
+
+_POLICIES = """
+select coalesce(json_agg(json_build_object(
+    'collection', asked.name, 'operation', operation, 'role', role,
+    'granted', case operation when 'delete' then has_table_privilege(role, c.oid, operation)
+        else has_any_column_privilege(role, c.oid, operation) end,
+    'bypasses', not c.relrowsecurity or (select rolbypassrls or rolsuper from pg_roles where rolname = role),
+    'policies', (
+        select coalesce(json_agg(json_build_object(
+            'name', polname, 'permissive', polpermissive,
+            'using', pg_get_expr(polqual, polrelid), 'check', pg_get_expr(polwithcheck, polrelid)
+        ) order by polname), '[]')
+        from pg_policy
+        where polrelid = c.oid and polcmd in ('*', case operation
+                when 'select' then 'r' when 'insert' then 'a' when 'update' then 'w' else 'd' end::"char")
+            and (0 = any (polroles) or (select r.oid from pg_roles as r where r.rolname = role) = any (polroles))
+    )
+) order by asked.name, operation, role), '[]')::text
+from json_array_elements_text("""
+_OF_EACH = """) as asked (name)
+cross join (values ('select'), ('insert'), ('update'), ('delete')) as operations (operation)
+cross join (values ('anon'), ('authenticated'), ('service_role')) as roles (role)
+join pg_class as c on c.relname = asked.name and c.relnamespace = 'public'::regnamespace
+"""
+
+
+def policies_of(collections: Iterable[str]) -> Statement:
+    """As JSON, for each operation and role: what is granted, whether no policy holds it, and the policies that do."""
+    names = msgspec.json.encode(sorted(collections)).decode()
+    return statement(concat(_POLICIES, value(names, "json"), _OF_EACH))
+
+
+def row_as_json(row: Fragment) -> Statement:
+    """No row when the record is not there."""
+    return statement(concat(f"select row_to_json({ROOT})::text from ", row, f" {ROOT}"))
+
+
+def policy_value(collection: Collection, expression: str, record: str) -> Statement:
+    """What a policy says of a record, to be run as the caller. expression: as the database tells it."""
+    table = identifier("public", collection.name)
+    source = concat(
+        "json_populate_record(null::", table, ", ", value(record, "json"), ") as ", identifier(collection.name)
+    )
+    return statement(concat("select to_jsonb((", expression, "))::text from ", source))

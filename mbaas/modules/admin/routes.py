@@ -23,7 +23,7 @@ Injected = NamedDependency[RulesTold]
 @get("/rules")
 async def read_reach(rules: Injected) -> Reached:
     """What each role can reach."""
-    return rules.reached()
+    return await rules.reached()
 
 
 @post("/rules/explain", status_code=200)

@@ -24,6 +24,7 @@ from mbaas.core.rules.text import rule_text
 from mbaas.core.schema.catalog import Collection, Field
 from mbaas.core.sql.explain import Part, ask, changed_row, claims_of, new_row, stored_row, taken_apart
 from mbaas.core.sql.fragment import Fragment
+from mbaas.modules.admin.policies import adopted_reach, explain_adopted, read_access
 from mbaas.modules.admin.told import (
     CheckTold,
     CollectionReach,
@@ -47,12 +48,15 @@ class RulesTold:
         self._database = database
         self._rules = rules
 
-    def reached(self) -> Reached:
-        """What each role can reach, by the rules alone."""
+    async def reached(self) -> Reached:
+        """What each role can reach: by the rules alone, of what is adopted by grants and policies."""
         rules = self._rules()
         collections = rules.catalog.collections.values()
+        adopted = [collection for collection in collections if collection.adopted]
+        access = await read_access(self._database, adopted)
         return Reached(
-            rows=tuple(
+            rows=tuple(one for collection in adopted for one in adopted_reach(access, collection))
+            + tuple(
                 CollectionReach(
                     collection=collection.name,
                     operation=operation,
@@ -60,6 +64,7 @@ class RulesTold:
                     reach={role: reach(rules.row(collection.name, operation), role) for role in ROLES},
                 )
                 for collection in collections
+                if not collection.adopted
                 for operation in (OPERATIONS[:1] if collection.view else OPERATIONS)
             ),
             fields=tuple(
@@ -88,6 +93,9 @@ class RulesTold:
             raise UnknownCollection.of(question.collection)
         identity = await self._identity(question)
         try:
+            if collection.adopted:
+                stored, after = _Rows(question, collection, identity, rules).make()
+                return await explain_adopted(question, collection, identity, self._database, stored, after)
             async with self._database.transaction(read_only=True, commit=False) as transaction:
                 return await _Explanation(question, collection, identity, rules, transaction).run()
         except DatabaseError as error:
@@ -109,6 +117,51 @@ class RulesTold:
         if role not in ROLES:
             raise BodyInvalid(f"claims.role: {role!r} is no role of the API", hint="one of " + ", ".join(ROLES))
         return Identity(role=role, claims=claims | {"role": role})
+
+
+class _Rows:
+    """The records that a question is about, as relations."""
+
+    def __init__(self, question: Question, collection: Collection, identity: Identity, rules: RuleSet) -> None:
+        self.question = question
+        self.collection = collection
+        self.identity = identity
+        self.rules = rules
+
+    def make(self) -> tuple[Fragment | None, Fragment | None]:
+        """The record as it is and as it would be; ``None``: the question is about none."""
+        question, collection = self.question, self.collection
+        fields = tuple(self._named(question.row or {}))
+        if question.operation == "insert":
+            if question.row is None:
+                return None, None
+            defaults = Names(self.rules.catalog).defaults(collection.name)
+            return None, new_row(collection, fields, _json(question.row), defaults, self.identity)
+        if question.key is None:
+            return None, None
+        key = _json(self._key())
+        stored = stored_row(collection, key)
+        if question.operation != "update":
+            return stored, None
+        return stored, changed_row(collection, key, fields, _json(question.row or {}))
+
+    def _named(self, row: dict[str, Any]) -> list[Field]:
+        found = []
+        for name in row:
+            field = self.collection.field(name)
+            if field is None:
+                raise UnknownPayloadField.of(self.collection.name, name)
+            if field.generated is None and not (field.managed and not self.identity.bypasses_rules):
+                found.append(field)
+        return found
+
+    def _key(self) -> dict[str, Any]:
+        key, wanted = self.question.key, self.collection.key
+        if not isinstance(key, dict) and len(wanted) == 1:
+            key = {wanted[0]: key}
+        if not isinstance(key, dict) or set(key) != set(wanted):
+            raise BodyInvalid(f"key: {self.collection.name} is found by {', '.join(wanted) or 'nothing'}")
+        return key
 
 
 class _Explanation:
@@ -133,7 +186,7 @@ class _Explanation:
 
     async def run(self) -> Explained:
         question, collection = self.question, self.collection
-        stored, after = self._rows()
+        stored, after = _Rows(question, collection, self.identity, self.rules).make()
         self.found = None if stored is None else await self.transaction.fetch_row(ask((), stored)) is not None
         if not self.identity.bypasses_rules and self.found is not False:
             await self._look(stored, after)
@@ -194,41 +247,6 @@ class _Explanation:
         part = await self._told(rule, row)
         text = field.read if kind == "read" else field.write
         return CheckTold(rule=kind, of=field.name, on=on, text=text or rule_text(rule), holds=_settled(part), part=part)
-
-    def _rows(self) -> tuple[Fragment | None, Fragment | None]:
-        """The record as it is and as it would be; ``None``: the question is about none."""
-        question, collection = self.question, self.collection
-        fields = tuple(self._named(question.row or {}))
-        if question.operation == "insert":
-            if question.row is None:
-                return None, None
-            defaults = Names(self.rules.catalog).defaults(collection.name)
-            return None, new_row(collection, fields, _json(question.row), defaults, self.identity)
-        if question.key is None:
-            return None, None
-        key = _json(self._key())
-        stored = stored_row(collection, key)
-        if question.operation != "update":
-            return stored, None
-        return stored, changed_row(collection, key, fields, _json(question.row or {}))
-
-    def _named(self, row: dict[str, Any]) -> list[Field]:
-        found = []
-        for name in row:
-            field = self.collection.field(name)
-            if field is None:
-                raise UnknownPayloadField.of(self.collection.name, name)
-            if field.generated is None and not (field.managed and not self.identity.bypasses_rules):
-                found.append(field)
-        return found
-
-    def _key(self) -> dict[str, Any]:
-        key, wanted = self.question.key, self.collection.key
-        if not isinstance(key, dict) and len(wanted) == 1:
-            key = {wanted[0]: key}
-        if not isinstance(key, dict) or set(key) != set(wanted):
-            raise BodyInvalid(f"key: {self.collection.name} is found by {', '.join(wanted) or 'nothing'}")
-        return key
 
     # --- the parts ----------------------------------------------------------------------------------------------------
 
