@@ -69,7 +69,7 @@ def _rules(rules: RuleSet) -> list[Finding]:
         found += [
             Finding(
                 "warning",
-                f"{name}.{column} is compared in the select rule and no index begins with it: lists read the whole table",
+                f"{name}.{column} is compared in the select rule and no index begins with it: lists read everything",
                 f'[[collections.{name}.indexes]] fields = ["{column}"]',
             )
             for column in sorted(_compared(rules.row(name, "select")) - _indexed(collection))

@@ -8,6 +8,11 @@ from mbaas.core.expr import types as t
 
 # How tightly a part holds together; one that stands in a tighter one gets brackets.
 _OR, _AND, _NOT, _COMPARISON, _OPERATOR, _WHOLE = range(6)
+_COMPARISONS = frozenset({"=", "<>", "<", "<=", ">", ">=", "like", "ilike"}) | {
+    "is distinct from",
+    "is not distinct from",
+}
+_NUMBERS = frozenset({"integer", "bigint", "numeric", "double precision"})
 
 
 def rule_text(expr: t.Expr) -> str:
@@ -41,6 +46,8 @@ def _render(part: t.Expr) -> tuple[str, int]:
         case t.Column():
             return (f"{part.scope}.{part.name}" if part.scope else part.name), _WHOLE
         case t.Literal():
+            if isinstance(part.value, str) and part.type in _NUMBERS:
+                return part.value, _WHOLE
             return _constant(part.value), _WHOLE
         case t.Value():
             return _constant(part.text if isinstance(part.text, str | None) else str(list(part.text))), _WHOLE
@@ -50,7 +57,8 @@ def _render(part: t.Expr) -> tuple[str, int]:
             return _render(part.item)
         case t.Json():
             step = _constant(part.step)
-            return f"{_in(part.base, _OPERATOR)} {'->>' if part.as_text else '->'} {step}", _OPERATOR
+            base = rule_text(part.base) if isinstance(part.base, t.Json) else _in(part.base, _WHOLE)
+            return f"{base} {'->>' if part.as_text else '->'} {step}", _OPERATOR
         case t.And():
             return " and ".join(_in(item, _AND) for item in part.items), _AND
         case t.Or():
@@ -58,14 +66,14 @@ def _render(part: t.Expr) -> tuple[str, int]:
         case t.Not():
             return f"not {_in(part.item, _COMPARISON)}", _NOT
         case t.Binary():
-            strength = _OPERATOR if part.op in {"+", "-", "*", "||"} else _COMPARISON
-            return f"{_in(part.left, strength + 1)} {part.op} {_in(part.right, strength + 1)}", strength
+            own, inner = (_COMPARISON, _OPERATOR) if part.op in _COMPARISONS else (_OPERATOR, _WHOLE)
+            return f"{_in(part.left, inner)} {part.op} {_in(part.right, inner)}", own
         case t.Quantified():
-            return f"{_in(part.left, _OPERATOR)} {part.op} {part.quantifier}({rule_text(part.right)})", _COMPARISON
+            return f"{_in(part.left, _WHOLE)} {part.op} {part.quantifier}({rule_text(part.right)})", _COMPARISON
         case t.Is():
-            return f"{_in(part.item, _OPERATOR)} is {'not ' * part.negated}{part.what}", _COMPARISON
+            return f"{_in(part.item, _WHOLE)} is {'not ' * part.negated}{part.what}", _COMPARISON
         case t.In():
-            return f"{_in(part.item, _OPERATOR)} in ({_listed(part.items)})", _COMPARISON
+            return f"{_in(part.item, _WHOLE)} in ({_listed(part.items)})", _COMPARISON
         case t.Cast():
             return f"{_in(part.item, _WHOLE)}::{part.type}", _WHOLE
         case t.Call():
@@ -81,7 +89,7 @@ def _render(part: t.Expr) -> tuple[str, int]:
         case t.Exists():
             return f"exists ({select_text(part.select)})", _WHOLE
         case t.InSelect():
-            return f"{_in(part.item, _OPERATOR)} in ({select_text(part.select)})", _COMPARISON
+            return f"{_in(part.item, _WHOLE)} in ({select_text(part.select)})", _COMPARISON
         case t.ScalarSelect():
             return f"({select_text(part.select)})", _WHOLE
     assert_never(part)
