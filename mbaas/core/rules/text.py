@@ -28,8 +28,8 @@ def select_text(select: t.Select) -> str:
     """A sub-select in one line."""
     output = "1" if select.output is None else rule_text(select.output)
     table = select.collection if select.alias == select.collection else f"{select.collection} as {select.alias}"
-    where = "" if select.where is None else f" where {rule_text(select.where)}"
-    return f"select {output} from {table}{where}"  # noqa: S608 - for people
+    where = () if select.where is None else ("where", rule_text(select.where))
+    return " ".join(("select", output, "from", table, *where))
 
 
 def _in(part: t.Expr, strength: int) -> str:

@@ -53,6 +53,10 @@ class Rows:
     def expr(self, expr: Expr, column: Callable[[Column], Fragment]) -> Fragment:
         return render_expr(expr, column=column, identity=self.identity)
 
+    def is_caller(self) -> Fragment:
+        """For a statement without rules, since policies hold it: run as anybody else it finds and writes nothing."""
+        return concat("current_user = ", quote_text(self.identity.role))
+
     def visible(self, visible: Visible, alias: str, source: Fragment | None = None) -> Fragment:
         """A relation in parentheses. source: other rows of that collection, as a write returns them."""
         column = of(alias)
@@ -118,6 +122,8 @@ class Rows:
         column = self.columns(rows, alias)
         fenced = rows.visible is not None and rows.visible.rule != TRUE
         safe: list[Fragment] = [] if link is None else [link]
+        if rows.as_caller:
+            safe.append(self.is_caller())
         risky: list[Fragment] = []
         for condition in _conditions(rows.plan):
             kept = risky if fenced and _may_raise(condition, rows) else safe
@@ -153,6 +159,8 @@ class Rows:
 
         rule = None if visible.rule == TRUE else self.expr(visible.rule, plain)
         parts = [] if rule is None else [rule]
+        if rows.as_caller:
+            parts.append(self.is_caller())
         for condition in _conditions(rows.plan):
             found = self.expr(condition, column)
             if rule is not None and _may_raise(condition, rows):

@@ -98,7 +98,9 @@ def _insert(authorized: AuthorizedInsert, rows: Rows) -> Fragment:
     picked = join(", ", (identifier("i", field.name) for field in fields))
     override = " overriding system value" if any(field.identity for field in computed) else ""
     check = _NOTHING
-    if authorized.new != TRUE:
+    if authorized.as_caller:
+        check = concat(" where ", rows.is_caller())
+    elif authorized.new != TRUE:
         check = concat(" where ", _or_refuse(rows.expr(authorized.new, of("i")), plan.collection))
     return concat(
         *("insert into ", table, f" as {ROOT} (", names, f"){override} select ", picked, " from ", source, " i", check),
