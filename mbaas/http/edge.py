@@ -182,8 +182,10 @@ class Edge:
         log: Log,
         access_log: AccessLog | None = None,
         surfaces: Iterable[Surface] = (),
+        rates: RateLimiter | None = None,
     ) -> None:
-        """access_log: ``None`` logs no requests. Raises ConfigError for origins and proxies that are none."""
+        """access_log: ``None`` logs no requests. rates: shared with routes that do several operations in one request.
+        Raises ConfigError for origins and proxies that are none."""
         self._app = app
         self._identify = identify
         self._health = health
@@ -193,7 +195,7 @@ class Edge:
         self._limits = limits
         self._cors = Cors(server.cors_origins)
         self._proxies = Proxies(server.trusted_proxies)
-        self._rates = RateLimiter(limits.rate)
+        self._rates = rates or RateLimiter(limits.rate)
         self._deadlines = Deadlines()
         self._exposed = ExposedKey(metrics, log)
         self._common: tuple[Header, ...] = _COMMON
@@ -203,11 +205,6 @@ class Edge:
         self._elsewhere = self._bounds(Surface(prefix="other"))
         self._surfaces = {surface.prefix: self._bounds(surface) for surface in surfaces}
         self._own = {"/health/live": self._live, "/health/ready": self._ready, "/metrics": self._scrape}
-
-    @property
-    def rates(self) -> RateLimiter:
-        """For routes that do several operations in one request."""
-        return self._rates
 
     def _bounds(self, surface: Surface) -> _Bounds:
         def settled(own: float | None, configured: float) -> float:
