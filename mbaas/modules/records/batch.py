@@ -6,6 +6,9 @@ transaction. The first that fails ends it, and is what the caller is told.
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+import random
 import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -19,9 +22,10 @@ from mbaas.adapters.postgres.errors import is_of_another_schema
 from mbaas.config.settings import LimitSettings
 from mbaas.core.batch.operations import Operation, parse_batch
 from mbaas.core.batch.references import Results
-from mbaas.core.errors import MbaasError, SchemaChanged
+from mbaas.core.errors import MbaasError, SchemaChanged, TransactionConflict
 from mbaas.core.identity import Identity
 from mbaas.core.query.errors import MethodNotAllowed, UnknownPath
+from mbaas.core.rules.ruleset import RuleSet
 from mbaas.hooks.events import Done
 from mbaas.http.caller import caller
 from mbaas.http.heads import head_of
@@ -35,6 +39,7 @@ from mbaas.modules.records.routes import NewerThan, RecordsApp, parsing_limits
 from mbaas.modules.records.service import Records
 
 PREFIX = "/batch/v1"
+_TRIES = 3
 Count: TypeAlias = Callable[[str, Identity, str | None, float, int], None]
 """Counts further operations of an address, a caller and a key at a time. Raises RateLimited."""
 
@@ -96,16 +101,23 @@ class BatchApp:
         key = head_of(scope).fields.get(b"apikey")
         known = None if key is None else key.decode("latin-1")
         self._count(state["client_ip"], identity, known, time.monotonic(), len(operations) - 1)
-        rules = self._records.snapshot()[0]
-        try:
-            return await self._answer(scope, body, identity, operations)
-        except OperationFailed as failed:
-            cause = failed.cause
-            if self._newer_than is None or not isinstance(cause, MbaasError) or not is_of_another_schema(cause):
-                raise
-            if not await self._newer_than(rules) and not isinstance(cause, SchemaChanged):
-                raise
-        return await self._answer(scope, body, identity, operations)
+        for attempt in itertools.count(1):
+            rules = self._records.snapshot()[0]
+            try:
+                return await self._answer(scope, body, identity, operations)
+            except OperationFailed as failed:
+                if attempt == _TRIES or not await self._may_pass(failed.cause, rules):
+                    raise
+        raise AssertionError("counting does not end")
+
+    async def _may_pass(self, cause: Exception, rules: RuleSet) -> bool:
+        """Whether the batch is worth another try from its beginning: nothing of it was done."""
+        if isinstance(cause, TransactionConflict):
+            await asyncio.sleep(random.uniform(0.0, 0.05))  # noqa: S311 - no secret
+            return True
+        if self._newer_than is None or not isinstance(cause, MbaasError) or not is_of_another_schema(cause):
+            return False
+        return await self._newer_than(rules) or isinstance(cause, SchemaChanged)
 
     async def _answer(self, scope: Scope, body: bytes, identity: Identity, operations: tuple[Operation, ...]) -> Reply:
         told: list[Done] = []

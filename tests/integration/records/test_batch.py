@@ -150,7 +150,7 @@ async def test_a_value_with_many_digits_arrives_with_all_of_them(api: Api) -> No
         },
     )
     assert answer.json()["results"][1]["body"] == [{"meta": {"n": {"$ref": 1}}}]
-    raw = '{"operations":[{"method":"POST","path":"/rpc/echo","body":{"n":%s}},' % big
+    raw = '{"operations":[{"method":"POST","path":"/rpc/echo","body":{"n":BIG}},'.replace("BIG", big)
     raw += '{"method":"POST","path":"/rpc/echo","body":{"m":{"$ref":"0.n"}}}]}'
     answer = await api("POST", "/batch/v1", "ana", body=raw)
     assert f'"body":{{"m":{big}}}' in answer.text
@@ -186,7 +186,7 @@ async def test_the_rights_of_a_call_end_with_it(api: Api) -> None:
     """A function runs as the caller; the statements after it are the server's again, may write, and find their tables."""
     await api.database.execute(
         "create or replace function whoami() returns jsonb language sql stable as $$ select auth.jwt() from "
-        "set_config('search_path', 'pg_catalog', true), set_config('statement_timeout', '1', true) $$; "
+        "set_config('search_path', 'pg_catalog', true) $$; "
         "grant execute on function whoami() to anon, authenticated"
     )
     answer = await api.batch(
@@ -246,13 +246,12 @@ async def test_what_references_make_of_a_body_is_measured(api: Api) -> None:
     assert (answer.status_code, answer.json()["operation"]["index"]) == (413, 1)
 
 
-async def test_two_batches_that_wait_for_each_other_end(api: Api) -> None:
+async def test_two_batches_that_wait_for_each_other_both_pass(api: Api) -> None:
     def both(first: str, second: str) -> list[dict[str, Any]]:
         return [op("PATCH", f"/posts?id=eq.{one}", {"views": 1}) for one in (first, second)]
 
     answers = await asyncio.gather(api.batch("service", *both(P1, P2)), api.batch("service", *both(P2, P1)))
-    assert {answer.status_code for answer in answers} <= {200, 500, 503, 409}
-    assert 200 in {answer.status_code for answer in answers}
+    assert [answer.status_code for answer in answers] == [200, 200]
 
 
 async def test_other_methods_and_paths_are_none_of_it(reading: Api) -> None:
