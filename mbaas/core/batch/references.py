@@ -24,7 +24,7 @@ _REFERENCE = re.compile(r"[A-Za-z0-9_-]{1,64}(?:\.[^.{}]{1,200})*+")
 _TEMPLATE = re.compile(r"\{([A-Za-z0-9_-]{1,64}(?:\.[^.{}&=]{1,200})++)\}")
 _SCALAR = r"(?:eq|neq|gt|gte|lt|lte)\."
 _WHOLE = re.compile(rf"(?:not\.)?{_SCALAR}")  # what stands before a value that goes on to the end
-_BEFORE = re.compile(rf"(?:\A|[.,(])(?:{_SCALAR}|in\.\((?:[^()]*+,)?)\Z")  # and before one that ends at a separator
+_BEFORE = re.compile(rf"(?:\A|[.,(])(?:{_SCALAR}|in\.\((?:[^(),]*+,)*+)\Z")  # and before one that ends at a separator
 _LIST = re.compile(r"(?:not\.)?in\.\(.*\)", re.DOTALL)
 # What is no name of a field at the end of a key. A filter could be called so in quotes, which a template rules out.
 _TREES = frozenset({"and", "or"})

@@ -147,9 +147,22 @@ def sample_template(cluster: EmbeddedPostgres) -> str:
 @pytest.fixture
 async def api(cluster: EmbeddedPostgres, sample_template: str) -> AsyncIterator[Api]:
     """On a database of the test's own."""
-    name = f"{sample_template}_{next(_numbers)}"
+    async with cloned(cluster, sample_template) as served:
+        yield served
+
+
+@pytest.fixture
+async def twin(cluster: EmbeddedPostgres, sample_template: str) -> AsyncIterator[Api]:
+    """Another one, to compare with."""
+    async with cloned(cluster, sample_template) as served:
+        yield served
+
+
+@contextlib.asynccontextmanager
+async def cloned(cluster: EmbeddedPostgres, template: str) -> AsyncIterator[Api]:
+    name = f"{template}_{next(_numbers)}"
     admin = await asyncpg.connect(cluster.url("postgres"))
-    await admin.execute(f"create database {name} template {sample_template}")
+    await admin.execute(f"create database {name} template {template}")
     async with serving(cluster.url(name)) as served:
         yield served
     await admin.execute(f"drop database {name} with (force)")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import Any
 
 import pytest
 
 from mbaas.config.settings import LimitSettings, RateSettings
 from mbaas.core.errors import HookRefused
+from mbaas.core.sql.fragment import Statement
 from mbaas.hooks.dispatch import Proceed
 from mbaas.hooks.events import Record, RecordCreate, RecordCreated
 from mbaas.http.ratelimit import RateLimiter
+from tests.conftest import SOAK
 from tests.integration.records.conftest import Api
 from tests.sample import ANA, P1, P2, P4
 
@@ -252,6 +255,45 @@ async def test_two_batches_that_wait_for_each_other_both_pass(api: Api) -> None:
 
     answers = await asyncio.gather(api.batch("service", *both(P1, P2)), api.batch("service", *both(P2, P1)))
     assert [answer.status_code for answer in answers] == [200, 200]
+
+
+def any_operation(dice: random.Random, number: int) -> dict[str, Any]:
+    """One that passes by itself, of any kind, with ids that do not depend on chance."""
+    new = f"20000000-0000-4000-8000-{number:012}"
+    some = dice.choice([P1, P2, *(f"20000000-0000-4000-8000-{earlier:012}" for earlier in range(number))])
+    return dice.choice([
+        op("POST", "/posts?select=id,title,loud", {"id": new, "title": f"t{number}"}, headers=ROWS),
+        op("POST", "/posts", [{"id": new, "title": "a", "published": True}]),
+        op("POST", "/posts", {"id": some, "title": "merged"}, headers={"prefer": "resolution=merge-duplicates"}),
+        op("POST", "/posts", {"id": some, "title": "ignored"}, headers={"prefer": "resolution=ignore-duplicates,count=exact"}),
+        op("PUT", f"/profiles?id=eq.{ANA}&select=username", {"id": ANA, "username": f"ana{number}"}, headers=ROWS),
+        op("PATCH", f"/posts?id=eq.{some}&select=views", {"views": number}, headers=ROWS),
+        op("PATCH", "/posts?views=lt.15", {"body": f"b{number}"}, headers={"prefer": "count=exact"}),
+        op("DELETE", f"/posts?id=eq.{some}&select=id", headers=ROWS),
+        op("POST", "/rpc/bump", {"post": some}),
+        op("GET", "/posts?select=title,views,comments(body)&order=id&limit=3", headers={"prefer": "count=exact"}),
+        op("GET", "/posts?select=title&order=title", headers={"accept": "text/csv"}),
+        op("GET", "/rpc/visible_posts?select=title,views"),
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(200 if SOAK else 6))
+async def test_a_batch_does_and_says_what_its_requests_would_one_by_one(api: Api, twin: Api, seed: int) -> None:
+    dice = random.Random(seed)
+    operations = [any_operation(dice, number) for number in range(12)]
+    answer = await twin.batch("ana", *operations)
+    assert answer.status_code == 200, answer.text
+    for one, said in zip(operations, answer.json()["results"], strict=True):
+        alone = await api(one["method"], one["path"], "ana", body=one.get("body"), **one.get("headers", {}))
+        plain = "json" not in alone.headers.get("content-type", "")
+        body = None if not alone.content else alone.text if plain else alone.json()
+        assert (said["status"], said["body"]) == (alone.status_code, body), one
+        assert said["headers"] == {k: v for k, v in alone.headers.items() if k != "content-length"}, one
+    everything = Statement(
+        "select json_agg(p order by id)::text from (select id, title, views, body, published from posts) as p "
+        "union all select json_agg(p order by id)::text from profiles as p"
+    )
+    assert await api.database.fetch_rows(everything) == await twin.database.fetch_rows(everything)
 
 
 async def test_other_methods_and_paths_are_none_of_it(reading: Api) -> None:
