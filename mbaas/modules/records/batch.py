@@ -44,14 +44,20 @@ Count: TypeAlias = Callable[[str, Identity, str | None, float, int], None]
 """Counts further operations of an address, a caller and a key at a time. Raises RateLimited."""
 
 
-class OperationFailed(MbaasError):
-    """One operation failed, so nothing was done. scope: the request that it was; the cause is what went wrong."""
+class _Asked(msgspec.Struct, frozen=True):
+    """An operation as the request that it is."""
 
-    def __init__(self, operation: Operation, index: int, scope: Scope, cause: Exception) -> None:
-        super().__init__(f"operation {index} of the batch failed")
-        self.operation = operation
-        self.index = index
-        self.scope = scope
+    operation: Operation
+    index: int
+    scope: Scope
+
+
+class OperationFailed(MbaasError):
+    """One operation failed, so nothing was done."""
+
+    def __init__(self, asked: _Asked, cause: Exception) -> None:
+        super().__init__(f"operation {asked.index} of the batch failed")
+        self.asked = asked
         self.cause = cause
 
 
@@ -121,34 +127,42 @@ class BatchApp:
 
     async def _answer(self, scope: Scope, body: bytes, identity: Identity, operations: tuple[Operation, ...]) -> Reply:
         told: list[Done] = []
+        under_way: list[_Asked] = []
 
         async def work(door: Enlisted) -> Reply:
-            return await self._run(door, told, scope, operations)
+            rest = self._rest.within(self._records.within(door, told))
+            return await self._run(rest, scope, operations, under_way)
 
-        if HEADER in head_of(scope).fields:
-            reply = await self._idempotency.once(scope, body, identity, work)
-        else:
-            async with enlisting(self._database, identity) as door:
-                reply = await work(door)
+        try:
+            if HEADER in head_of(scope).fields:
+                reply = await self._idempotency.once(scope, body, identity, work)
+            else:
+                async with enlisting(self._database, identity) as door:
+                    reply = await work(door)
+        except Exception as error:
+            # Only here, so that the database meets its own errors on the way: it replaces connections for some.
+            if under_way:
+                raise OperationFailed(under_way[0], error) from error
+            raise
         await self._records.tell(told)
         return reply
 
-    async def _run(self, door: Enlisted, told: list[Done], scope: Scope, operations: tuple[Operation, ...]) -> Reply:
-        rest = self._rest.within(self._records.within(door, told))
+    async def _run(
+        self, rest: RecordsApp, scope: Scope, operations: tuple[Operation, ...], under_way: list[_Asked]
+    ) -> Reply:
+        """under_way: has the operation that is being done."""
         results = Results()
         answers = []
         for index, operation in enumerate(operations):
             inner = _scope(operation, scope)
-            try:
-                query, body = operation.fill(results, self._limits)
-                inner["query_string"] = query
-                canonical_path(inner)
-                check_url(inner, max_url=self._limits.max_url)
-                reply = await rest.reply(inner, _receiving(body))
-            except Exception as error:
-                raise OperationFailed(operation, index, inner, error) from error
+            under_way[:] = [_Asked(operation, index, inner)]
+            inner["query_string"], body = operation.fill(results, self._limits)
+            canonical_path(inner)
+            check_url(inner, max_url=self._limits.max_url)
+            reply = await rest.reply(inner, _receiving(body))
             results.add(operation.id, reply.body if _is_json(reply) else msgspec.json.encode(reply.body.decode()))
             answers.append(_answer(operation, reply))
+        under_way.clear()
         return Reply(200, msgspec.json.encode({"results": answers}))
 
 
@@ -156,9 +170,10 @@ def batch_dialect(error: MbaasError, scope: Scope) -> Reply:
     """As the REST dialect words it, and of which operation."""
     if not isinstance(error, OperationFailed):
         return rest_dialect(error, scope)
-    reply = rest_dialect(error.cause if isinstance(error.cause, MbaasError) else error, error.scope)
+    asked = error.asked
+    reply = rest_dialect(error.cause if isinstance(error.cause, MbaasError) else error, asked.scope)
     said = msgspec.json.decode(reply.body)
-    said["operation"] = {"index": error.index, "id": error.operation.id}
+    said["operation"] = {"index": asked.index, "id": asked.operation.id}
     return msgspec.structs.replace(reply, body=msgspec.json.encode(said))
 
 
