@@ -370,3 +370,21 @@ def test_the_reach_of_what_is_adopted(adopted: Adopted) -> None:
         "--url", adopted.server.url, code=1,
     )  # fmt: skip
     assert "no policy for select holds" in refused["reasons"][0]
+
+
+def test_a_batch_of_ours_and_theirs_is_the_callers(adopted: Adopted) -> None:
+    def batch(who: str, *operations: tuple[str, str, Any]) -> httpx.Response:
+        asked = [
+            {"method": method, "path": path} | ({"body": body} if body else {}) for method, path, body in operations
+        ]
+        url = adopted.server.url + "/batch/v1"
+        return adopted.client.post(url, json={"operations": asked}, headers=adopted.headers(who))
+
+    note = ("POST", "/notes", {"project": 1, "text": "of a batch"})
+    read = ("GET", "/projects?select=title&order=title", None)
+    done = batch("ben", read, note, read)
+    assert done.status_code == 200, done.text
+    seen = [result["body"] for result in done.json()["results"]]
+    assert seen[0] == seen[2] == adopted.rest("ben", "GET", "/projects?select=title&order=title").json()
+    refused = batch("ben", note, ("POST", "/projects", {"team_id": 1, "title": "taken over"}))
+    assert (refused.status_code, refused.json()["code"]) == (403, "42501")
