@@ -55,6 +55,9 @@ from mbaas.modules.auth.app import auth_app
 from mbaas.modules.auth.errors import auth_dialect
 from mbaas.modules.records.dialect import rest_dialect
 from mbaas.modules.records.docs import DocsPage, send_document
+from mbaas.modules.records.graphql.app import PREFIX as GRAPHQL
+from mbaas.modules.records.graphql.app import GraphQLApp
+from mbaas.modules.records.graphql.errors import graphql_dialect
 from mbaas.modules.records.openapi import Info, openapi_bytes
 from mbaas.modules.records.routes import RecordsApp, records_app
 from mbaas.modules.records.service import Records
@@ -170,10 +173,11 @@ async def _serve(
 
 
 class Routes(NamedTuple):
-    """records: is asked past the router, which mounts it all the same."""
+    """records, graphql: are asked past the router, which mounts them all the same. graphql: when it is served."""
 
     app: Litestar
     records: RecordsApp
+    graphql: GraphQLApp | None
 
 
 def routes(config: Config, live: Live, database: Database, hooks: Hooks, auth: ASGIApp, observe: Observe) -> Routes:
@@ -195,9 +199,13 @@ def routes(config: Config, live: Live, database: Database, hooks: Hooks, auth: A
         observe=observe,
     )
     rest = records_app(records, limits=config.limits, root=root, newer_than=live.newer_than)
+    graphql = None
+    if config.graphql.enabled:
+        graphql = GraphQLApp(records, config.graphql, config.limits, newer_than=live.newer_than)
     app = Litestar(
         route_handlers=[
             mount("/rest/v1", rest),
+            *([] if graphql is None else [mount(GRAPHQL, graphql)]),
             mount("/auth/v1", auth),
             mount(PLUGINS, plugins),
             *([mount("/openapi.json", document), mount("/docs", DocsPage())] if config.server.docs else []),
@@ -206,7 +214,7 @@ def routes(config: Config, live: Live, database: Database, hooks: Hooks, auth: A
         openapi_config=None,
         logging_config=None,
     )
-    return Routes(app, rest)
+    return Routes(app, rest, graphql)
 
 
 def described_for(config: Config, live: Callable[[], RuleSet]) -> Callable[[Role], bytes]:
@@ -250,7 +258,9 @@ def edge(
     writer: LineWriter,
 ) -> Edge:
     """Everything that holds for every request, around the routes."""
-    return Edge(
+    graphql = routes.graphql
+    direct = () if graphql is None else (Surface(prefix=GRAPHQL, direct=graphql.reply, dialect=graphql_dialect),)
+    made = Edge(
         cast(ASGIApp, routes.app),
         server=config.server,
         limits=config.limits,
@@ -261,10 +271,14 @@ def edge(
         access_log=access_log(config.log, writer=writer, log=log),
         surfaces=(
             Surface(prefix="/rest/v1", direct=routes.records.reply, begin=routes.records.begin, dialect=rest_dialect),
+            *direct,
             Surface(prefix="/auth/v1", dialect=auth_dialect, max_body=AUTH_MAX_BODY),
             Surface(prefix=PLUGINS),
         ),
     )
+    if graphql is not None:
+        graphql.limited_by(made.rates)
+    return made
 
 
 # --- the database ----------------------------------------------------------------------------------------------------

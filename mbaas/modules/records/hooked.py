@@ -62,12 +62,19 @@ class HookedWrites:
     async def write(self, authorized: AuthorizedWrite) -> Written:
         """Runs the hooks around the write, and tells those that come after once it is committed."""
         async with self._database.transaction() as transaction:
-            write = _Write(authorized, self._hooks, transaction)
-            await write.run()
-            written = await write.answer()
-        for event in write.done():
-            await self._hooks.emit(event)
+            written, done = await self.write_in(transaction, authorized)
+        await self.tell(done)
         return written
+
+    async def write_in(self, transaction: Transaction, authorized: AuthorizedWrite) -> tuple[Written, list[Done]]:
+        """As ``write``, in a transaction that goes on, with what is to be told once that is committed."""
+        write = _Write(authorized, self._hooks, transaction)
+        await write.run()
+        return await write.answer(), write.done()
+
+    async def tell(self, done: Iterable[Done]) -> None:
+        for event in done:
+            await self._hooks.emit(event)
 
 
 class _Write:

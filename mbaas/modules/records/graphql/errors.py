@@ -1,0 +1,89 @@
+"""Our errors in GraphQL's form (specification, section 7.1.2), with our codes in ``extensions``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from graphql import FieldNode, GraphQLError
+
+from mbaas.core.errors import DatabaseError, Forbidden, MbaasError, QueryError
+from mbaas.core.identity import Identity
+from mbaas.http.errors import MethodNotAllowed
+from mbaas.http.respond import Reply, Scope
+from mbaas.modules.records.errors import Refusal, refuse
+
+LEFT_TO_ASGI = ("content-length", "content-type")
+
+
+class OperationInvalid(QueryError):
+    """The document, the choice of an operation or a variable does not fit the schema. errors: each of them."""
+
+    code = "graphql_invalid"
+
+    def __init__(self, errors: Sequence[GraphQLError]) -> None:
+        super().__init__(errors[0].message)
+        self.errors = tuple(errors)
+
+
+class IntrospectionOff(Forbidden):
+    code = "graphql_introspection_off"
+
+    def __init__(self) -> None:
+        super().__init__("the schema is not shown to this key", hint="see introspection in [graphql]")
+
+
+class FieldFailed(MbaasError):
+    """An operation that could not be carried out. cause: why. key, node: the root field at fault, when it is one."""
+
+    def __init__(self, cause: MbaasError, key: str | None, node: FieldNode | None) -> None:
+        super().__init__(cause.message)
+        self.cause = cause
+        self.key = key
+        self.node = node
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """``path`` and ``locations`` of its error."""
+        if self.key is None or self.node is None:
+            return {}
+        token = None if self.node.loc is None else self.node.loc.start_token
+        at = {} if token is None else {"locations": [{"line": token.line, "column": token.column}]}
+        return {"path": [self.key], **at}
+
+
+def told(refusal: Refusal, error: MbaasError) -> dict[str, Any]:
+    """One error of ours. What PostgreSQL said carries its SQLSTATE as well."""
+    extensions: dict[str, Any] = {"code": error.code if refusal.status != 500 else "internal"}
+    if isinstance(error, DatabaseError):
+        extensions["sqlstate"] = refusal.code
+    if refusal.hint is not None:
+        extensions["hint"] = refusal.hint
+    if refusal.details is not None:
+        extensions["details"] = refusal.details
+    return {"message": refusal.message, "extensions": extensions}
+
+
+def invalid(error: OperationInvalid) -> list[dict[str, Any]]:
+    """What graphql-core found, each with its place in the document."""
+    return [dict(one.formatted) | {"extensions": {"code": error.code}} for one in error.errors]
+
+
+def graphql_dialect(error: MbaasError, scope: Scope) -> Reply:
+    """For the edge: who was refused before or beside any operation, and what is ours to mend."""
+    caller = scope.get("state", {}).get("caller")
+    refusal = refuse(error, role=caller.role if isinstance(caller, Identity) else "anon")
+    headers = tuple(
+        (name.encode("latin-1"), value.encode("latin-1", "replace"))
+        for name, value in refusal.headers
+        if name not in LEFT_TO_ASGI
+    )
+    return Reply(refusal.status, msgspec.json.encode({"errors": [told(refusal, error)]}), headers)
+
+
+class QueryOnly(MethodNotAllowed):
+    code = "graphql_query_only"
+
+    def __init__(self) -> None:
+        super().__init__("GET takes queries only", hint="send a mutation by POST")
