@@ -1,11 +1,12 @@
 """Documents of one schema: read, checked against it, and kept, since clients send the same ones again and again.
 
-What they hold is counted before they are validated, which takes time by the square of it.
+What they hold is counted before they are validated: whether two fields of one name can be merged is asked of every pair
+of them, which took 0.2 s for 500.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 
 import msgspec
 from graphql import (
@@ -27,6 +28,7 @@ from mbaas.modules.records.graphql.schema import RoleSchema
 
 MAX_TOKENS = 5000
 MAX_SELECTIONS = 500
+MAX_PAIRS = 20_000
 MAX_ERRORS = 20
 KEPT = 200
 _INTROSPECTION = frozenset({"__schema", "__type"})
@@ -77,6 +79,8 @@ class Documents:
             raise QueryTooComplex("the document is nested too deep") from None
         if counted.selections > MAX_SELECTIONS:
             raise QueryTooComplex(f"the document selects more than {MAX_SELECTIONS} fields")
+        if sum(number * number for number in counted.names.values()) > MAX_PAIRS:
+            raise QueryTooComplex("the document selects under the same names too often")
         try:
             errors = validate(self._schema.graphql, ast, max_errors=MAX_ERRORS, hide_suggestions=self._quiet)
         except RecursionError:
@@ -90,10 +94,12 @@ class _Counter(Visitor):
     def __init__(self) -> None:
         super().__init__()
         self.selections = 0
+        self.names: Counter[str] = Counter()
         self.introspects = False
 
     def enter_field(self, node: FieldNode, *_: object) -> None:
         self.selections += 1
+        self.names[node.alias.value if node.alias else node.name.value] += 1
         self.introspects = self.introspects or node.name.value in _INTROSPECTION
 
     def enter_fragment_spread(self, node: FragmentSpreadNode, *_: object) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from graphql import FieldNode, GraphQLError
 
-from mbaas.core.errors import DatabaseError, Forbidden, MbaasError, QueryError
+from mbaas.core.errors import Conflict, DatabaseError, InvalidValue, MbaasError, QueryError, RuleRefused, Timeout
 from mbaas.core.identity import Identity
 from mbaas.http.errors import MethodNotAllowed
 from mbaas.http.respond import Reply, Scope
@@ -27,7 +27,7 @@ class OperationInvalid(QueryError):
         self.errors = tuple(errors)
 
 
-class IntrospectionOff(Forbidden):
+class IntrospectionOff(QueryError):
     code = "graphql_introspection_off"
 
     def __init__(self) -> None:
@@ -55,14 +55,35 @@ class FieldFailed(MbaasError):
 
 def told(refusal: Refusal, error: MbaasError) -> dict[str, Any]:
     """One error of ours. What PostgreSQL said carries its SQLSTATE as well."""
-    extensions: dict[str, Any] = {"code": error.code if refusal.status != 500 else "internal"}
+    extensions: dict[str, Any] = {"code": error.code}
     if isinstance(error, DatabaseError):
-        extensions["sqlstate"] = refusal.code
+        extensions = {"code": _code_of(error), "sqlstate": refusal.code}
+    elif refusal.status == 500 and not isinstance(error, Timeout):
+        extensions["code"] = MbaasError.code
     if refusal.hint is not None:
         extensions["hint"] = refusal.hint
     if refusal.details is not None:
         extensions["details"] = refusal.details
     return {"message": refusal.message, "extensions": extensions}
+
+
+def _code_of(error: DatabaseError) -> str:
+    """Our word for what PostgreSQL refused, by its SQLSTATE (PostgreSQL appendix A)."""
+    for length in (5, 2):
+        code = _BY_SQLSTATE.get(error.sqlstate[:length])
+        if code is not None:
+            return code
+    return error.code
+
+
+_BY_SQLSTATE = {
+    "42501": RuleRefused.code,
+    "23503": Conflict.code,
+    "23505": Conflict.code,
+    "23P01": Conflict.code,
+    "23": InvalidValue.code,
+    "22": InvalidValue.code,
+}
 
 
 def invalid(error: OperationInvalid) -> list[dict[str, Any]]:
