@@ -131,7 +131,10 @@ async def test_a_schema_shows_what_its_role_may_reach(reading: Api, by: str) -> 
 
 async def test_a_hidden_name_is_one_that_does_not_exist(reading: Api) -> None:
     for hidden, unknown in (
-        ("{ profilesCollection { edges { node { secret } } } }", "{ profilesCollection { edges { node { sekret } } } }"),
+        (
+            "{ profilesCollection { edges { node { secret } } } }",
+            "{ profilesCollection { edges { node { sekret } } } }",
+        ),
         ("{ diaryCollection { totalCount } }", "{ diariCollection { totalCount } }"),
         (
             '{ profilesCollection(filter: {secret: {eq: "sa"}}) { totalCount } }',
@@ -150,7 +153,12 @@ async def test_a_hidden_name_is_one_that_does_not_exist(reading: Api) -> None:
 
 ORDERS = [
     *("[{views: AscNullsLast}]", "[{title: DescNullsFirst}]", "[{published: DescNullsLast}, {rating: AscNullsFirst}]"),
-    *("[{rating: AscNullsFirst}]", "[{rating: AscNullsLast}]", "[{rating: DescNullsFirst}]", "[{rating: DescNullsLast}]"),
+    *(
+        "[{rating: AscNullsFirst}]",
+        "[{rating: AscNullsLast}]",
+        "[{rating: DescNullsFirst}]",
+        "[{rating: DescNullsLast}]",
+    ),
     *("[{editor: AscNullsLast}, {views: DescNullsLast}]", "[{editor: DescNullsFirst}]", "[]"),
 ]
 
@@ -217,7 +225,9 @@ async def test_a_cursor_is_refused_in_another_order(reading: Api) -> None:
 
 async def test_a_list_is_cut_where_rest_cuts_it(reading: Api) -> None:
     reading.cap(2)
-    found = await reading.data("{ postsCollection(first: 50) { edges { cursor } pageInfo { hasNextPage } } }", "service")
+    found = await reading.data(
+        "{ postsCollection(first: 50) { edges { cursor } pageInfo { hasNextPage } } }", "service"
+    )
     assert len(found["postsCollection"]["edges"]) == 2
     assert found["postsCollection"]["pageInfo"] == {"hasNextPage": True}
 
@@ -318,7 +328,7 @@ async def test_a_pattern_of_an_anonymous_caller_is_refused_as_in_rest(reading: A
 @pytest.mark.parametrize("text", ["'; drop table posts; --", '"', "\\", "%", "$1", "*", "(", "é🦊"])
 async def test_a_value_stays_a_value(reading: Api, text: str) -> None:
     for operator in ("eq", "startsWith", "like"):
-        query = "query ($t: String) { postsCollection(filter: {title: {%s: $t}}) { totalCount } }" % operator
+        query = f"query ($t: String) {{ postsCollection(filter: {{title: {{{operator}: $t}}}}) {{ totalCount }} }}"
         answer = await reading.graphql(query, "service", t=text)
         if "errors" in answer:
             assert (operator, text, answer["errors"][0]["extensions"]["sqlstate"]) == ("like", "\\", "22025")
@@ -360,7 +370,9 @@ def chain(depth: int) -> str:
     ],
     ids=["fits", "one too many", "in a fragment", "by aliases"],
 )  # fmt: skip
-async def test_what_an_answer_could_hold_is_counted_before_it_is_asked_for(reading: Api, query: str, fits: bool) -> None:
+async def test_what_an_answer_could_hold_is_counted_before_it_is_asked_for(
+    reading: Api, query: str, fits: bool
+) -> None:
     seen = Statements(reading)
     answer = await reading.graphql(query, "ana")
     assert ("errors" not in answer) == fits
@@ -375,7 +387,9 @@ async def test_fragments_that_multiply_are_stopped(reading: Api) -> None:
         f"y: postsCollectionBy_author(first: 0) {{ edges {{ node {{ ...f{n + 1} }} }} }} }} }}"
         for n in range(20)
     )
-    query = f"{{ postsCollection(first: 1) {{ edges {{ node {{ ...f0 }} }} }} }} {fragments} fragment f20 on posts {{ id }}"
+    query = (
+        f"{{ postsCollection(first: 1) {{ edges {{ node {{ ...f0 }} }} }} }} {fragments} fragment f20 on posts {{ id }}"
+    )
     assert (await reading.refusal(query, "ana"))["extensions"]["code"] == "query_too_complex"
 
 
@@ -403,7 +417,10 @@ async def test_the_schema_is_shown_to_whom_the_setting_says(reading: Api, settin
     reading.graphql_settings = GraphQLSettings(introspection=setting)
     reading.cap(1000)
     for by in ("anon", "ana", "service"):
-        for query in ("{ __schema { queryType { name } } }", '{ tagsCollection { totalCount } __type(name: "posts") { name } }'):
+        for query in (
+            "{ __schema { queryType { name } } }",
+            '{ tagsCollection { totalCount } __type(name: "posts") { name } }',
+        ):
             answer = await reading.graphql(query, by)
             if by in may:
                 assert "errors" not in answer
@@ -426,9 +443,13 @@ async def ask(api: Api, method: str = "POST", path: str = "", **more: Any) -> An
 
 
 async def test_a_query_may_come_by_get_and_a_mutation_may_not(reading: Api) -> None:
-    by_get = await ask(reading, "GET", params={"query": "query($n: Int) { tagsCollection(first: $n) { totalCount } }", "variables": '{"n": 1}'})
+    by_get = await ask(
+        reading,
+        "GET",
+        params={"query": "query($n: Int) { tagsCollection(first: $n) { totalCount } }", "variables": '{"n": 1}'},
+    )
     assert (by_get.status_code, by_get.json()) == (200, COUNTED)
-    mutation = 'mutation { deleteFrompostsCollection { affectedCount } }'
+    mutation = "mutation { deleteFrompostsCollection { affectedCount } }"
     refused = await ask(reading, "GET", params={"query": mutation})
     assert refused.status_code == 405
     assert refused.json()["errors"][0]["extensions"]["code"] == "graphql_query_only"

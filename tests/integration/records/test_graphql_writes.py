@@ -95,7 +95,11 @@ async def test_what_the_rules_refuse_is_refused(api: Api) -> None:
         assert error["path"][0].endswith("postsCollection")
     for query, variables in ((UPDATE, {"s": {"views": 1}}), (DELETE, {})):
         found = await api.data(query, "ana", f={"id": {"eq": P3}}, **variables)
-        assert next(iter(found.values())) | {"__typename": None} == {"__typename": None, "affectedCount": 0, "records": []}
+        assert next(iter(found.values())) | {"__typename": None} == {
+            "__typename": None,
+            "affectedCount": 0,
+            "records": [],
+        }
     assert await stored(api) == before
 
 
@@ -155,8 +159,9 @@ async def test_what_a_caller_may_not_read_shows_in_no_error_of_a_mutation(api: A
     """A phone is its owner's, so a constraint over it tells nothing; a title is everybody's."""
     await api.database.execute("alter table profiles add constraint profiles_secret_check check (secret <> 'x')")
     await api.database.execute("alter table profiles add constraint profiles_phone_key unique (phone)")
-    query = 'mutation { updateprofilesCollection(set: {phone: "+2"}, filter: {id: {eq: "%s"}}) { affectedCount } }' % ANA
-    error = await api.refusal(query, "ana")
+    query = """mutation ($id: UUID!) {
+        updateprofilesCollection(set: {phone: "+2"}, filter: {id: {eq: $id}}) { affectedCount } }"""
+    error = await api.refusal(query, "ana", id=ANA)
     assert error["extensions"] == {"code": "conflict", "sqlstate": "23505"}
     assert error["message"] == "duplicate key value violates unique constraint"
     taken = await api.refusal(INSERT, "ana", o=[{"title": "x", "slug": "alpha"}])

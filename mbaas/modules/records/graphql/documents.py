@@ -1,7 +1,7 @@
 """Documents of one schema: read, checked against it, and kept, since clients send the same ones again and again.
 
 What they hold is counted before they are validated: whether two fields of one name can be merged is asked of every pair
-of them, which took 0.2 s for 500.
+of them, which took 0.3 s for 480 fields.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mbaas.modules.records.graphql.schema import RoleSchema
 
 MAX_TOKENS = 5000
 MAX_SELECTIONS = 500
-MAX_PAIRS = 20_000
+MAX_PAIRS = 6_000
 MAX_ERRORS = 20
 KEPT = 200
 _INTROSPECTION = frozenset({"__schema", "__type"})

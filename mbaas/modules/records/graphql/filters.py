@@ -68,10 +68,10 @@ class Filters:
         if operator == "in":
             listed = tuple(spelled(one) for one in value)
             return condition_expr(Condition(Path(name), "in", listed), self._owner)
-        type = self._owner.type(name)
-        if type.element is not None:
+        kind = self._owner.type(name)
+        if kind.element is not None:
             texts = tuple(None if one is None else spelled(one) for one in value)
-            return Binary(_LISTS[operator], column, Value(texts, type.name))
+            return Binary(_LISTS[operator], column, Value(texts, kind.name))
         return condition_expr(Condition(Path(name), _COMPARED[operator], spelled(value)), self._owner)
 
 

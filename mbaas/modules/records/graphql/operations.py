@@ -31,7 +31,7 @@ from mbaas.modules.records.graphql.budget import Budget
 from mbaas.modules.records.graphql.documents import Document, Documents
 from mbaas.modules.records.graphql.errors import FieldFailed, IntrospectionOff, OperationInvalid, QueryOnly
 from mbaas.modules.records.graphql.reading import TYPE_NAME, Finish, Reader, key_of, read_node_id
-from mbaas.modules.records.graphql.schema import Root, RoleSchema, schema_for
+from mbaas.modules.records.graphql.schema import RoleSchema, Root, schema_for
 from mbaas.modules.records.graphql.selections import Grouped, Selections
 from mbaas.modules.records.graphql.writing import Finished, Writer
 from mbaas.modules.records.service import Records
@@ -97,19 +97,19 @@ class Operations:
         operation = document.operation(asked.operation)
         if asked.read_only and operation.operation is not OperationType.QUERY:
             raise QueryOnly()
-        variables = get_variable_values(schema.graphql, operation.variable_definitions or (), asked.variables, max_errors=20)
+        variables = get_variable_values(
+            schema.graphql, operation.variable_definitions or (), asked.variables, max_errors=20
+        )
         if isinstance(variables, list):
             raise OperationInvalid(variables)
-        budget = Budget(
-            max_depth=self._settings.max_depth, max_cost=self._settings.max_cost, limits=self._limits
-        )
+        budget = Budget(max_depth=self._settings.max_depth, max_cost=self._settings.max_cost, limits=self._limits)
         selections = Selections(document.ast, variables, budget)
-        type = schema.graphql.get_root_type(operation.operation)
-        assert type is not None, "validation asks for it"  # noqa: S101
-        fields = selections.of(type, [operation.selection_set])
+        root = schema.graphql.get_root_type(operation.operation)
+        assert root is not None, "validation asks for it"  # noqa: S101
+        fields = selections.of(root, [operation.selection_set])
         charge(sum(nodes[0].name.value in schema.roots for nodes in fields.values()))
         reader = Reader(schema, selections, budget, max_rows=self._max_rows)
-        plan = _Plan(type, fields, schema)
+        plan = _Plan(root, fields, schema)
         if operation.operation is OperationType.QUERY:
             return await self._query(plan, reader, document.ast, operation, variables, identity, rules)
         return await self._mutate(plan, reader, identity, rules, names)
@@ -132,9 +132,7 @@ class Operations:
                 data[key] = finish(msgspec.json.decode(page.body), page.total)
         return plan.ordered(data)
 
-    def _read(
-        self, plan: _Plan, reader: Reader, root: Root, nodes: list[FieldNode]
-    ) -> tuple[ListPlan, Finish] | None:
+    def _read(self, plan: _Plan, reader: Reader, root: Root, nodes: list[FieldNode]) -> tuple[ListPlan, Finish] | None:
         field = plan.type.fields[nodes[0].name.value]
         if root.kind == "list":
             return reader.connection(root.collection or "", field, nodes)
@@ -148,9 +146,7 @@ class Operations:
             return None
         return reader.record(collection, key, nodes)
 
-    async def _mutate(
-        self, plan: _Plan, reader: Reader, identity: Identity, rules: RuleSet, names: Names
-    ) -> Data:
+    async def _mutate(self, plan: _Plan, reader: Reader, identity: Identity, rules: RuleSet, names: Names) -> Data:
         writer = Writer(reader, self._records.resolver(names, identity), self._limits)
         planned: dict[str, tuple[WritePlan, Finished]] = {}
         for key, root, nodes in plan.roots():
@@ -210,9 +206,7 @@ def _introspected(
     plan: _Plan, ast: DocumentNode, operation: OperationDefinitionNode, variables: VariableValues, schema: RoleSchema
 ) -> Data:
     """What the schema says of itself, by graphql-core."""
-    asked = tuple(
-        node for nodes in plan.fields.values() for node in nodes if node.name.value in ("__schema", "__type")
-    )
+    asked = tuple(node for nodes in plan.fields.values() for node in nodes if node.name.value in ("__schema", "__type"))
     if not asked:
         return {}
     only = OperationDefinitionNode(

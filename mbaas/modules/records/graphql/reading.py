@@ -148,7 +148,7 @@ class Reader:
     def node(self, level: Level, fields: Grouped, *, parents: int, depth: int) -> NodeShape:
         """What a record shows. parents: how many such records there may be."""
         served = level.served
-        type = self._type(served.collection.name)
+        node_type = self._type(served.collection.name)
         parts: dict[str, Part] = {}
         for key, nodes in fields.items():
             name = nodes[0].name.value
@@ -162,7 +162,7 @@ class Reader:
                     level.value(column if meaning.as_text is None else Cast(column, meaning.as_text))
                 )
             elif isinstance(meaning, LinkMeaning):
-                parts[key] = self._link(level, meaning.relation, type.fields[name], nodes, parents, depth + 1)
+                parts[key] = self._link(level, meaning.relation, node_type.fields[name], nodes, parents, depth + 1)
             else:
                 keys = tuple(level.text(column) for column in served.collection.key)
                 parts[key] = shapes.node_id_at(served.collection.name, keys)

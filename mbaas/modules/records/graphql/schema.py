@@ -118,8 +118,10 @@ _SCALARS = (
     *("Cursor", "JSON", "PlainJSON"),
 )
 _OWN = frozenset(
-    ("Query", "Mutation", "PageInfo", "OrderByDirection", "FilterIs", "Node")
-    + tuple(name + ending for name in _SCALARS for ending in ("", "Filter", "ListFilter"))
+    (
+        *("Query", "Mutation", "PageInfo", "OrderByDirection", "FilterIs", "Node"),
+        *(name + ending for name in _SCALARS for ending in ("", "Filter", "ListFilter")),
+    )
 )
 _Filterable: TypeAlias = GraphQLScalarType | GraphQLEnumType
 
@@ -214,8 +216,8 @@ class _Maker:
         return tuple(field for field in collection.fields if is_name(field.name))
 
     def _kind(self, collection: Collection, field: Field) -> kinds.Kind:
-        type = column_type(field.type.sql)
-        return kinds.kind_of(field, type.element or type.name)
+        stored = column_type(field.type.sql)
+        return kinds.kind_of(field, stored.element or stored.name)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -262,9 +264,9 @@ class _Maker:
             else:
                 field = collection.field(meaning.name)
                 assert field is not None, "a meaning is of a field"  # noqa: S101
-                type = self._output(collection, field)
+                shown = self._output(collection, field)
                 needed = name in served.required
-                found[name] = GraphQLField(GraphQLNonNull(type) if needed else type, description=field.description)
+                found[name] = GraphQLField(GraphQLNonNull(shown) if needed else shown, description=field.description)
         return found
 
     def _output(self, collection: Collection, field: Field) -> _Filterable | GraphQLList[_Filterable]:
