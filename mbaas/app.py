@@ -16,10 +16,14 @@ from litestar.types import Receive as LitestarReceive
 from litestar.types import Scope as LitestarScope
 from litestar.types import Send as LitestarSend
 
-from mbaas.adapters.clock import Clock
 from mbaas.adapters.config_file import watch_config
 from mbaas.adapters.live import Live
 from mbaas.adapters.mail.deliver import choose_mailer
+from mbaas.adapters.messages.compose import Composer
+from mbaas.adapters.messages.outgoing import Messages
+from mbaas.adapters.messages.stored import StoredTemplates
+from mbaas.adapters.outbox.engine import Outbox
+from mbaas.adapters.outbox.rows import Rows
 from mbaas.adapters.plugins import load_plugins
 from mbaas.adapters.postgres import migrate as migrations
 from mbaas.adapters.postgres.as_caller import transactions_as_caller
@@ -29,11 +33,14 @@ from mbaas.adapters.postgres.migration_run import Applied
 from mbaas.adapters.postgres.scripts import read_scripts
 from mbaas.adapters.postgres.supervise import supervised
 from mbaas.adapters.postgres.system_schema import apply_system_schema
+from mbaas.adapters.sealing import Sealer
 from mbaas.adapters.secrets import SecretsFile
+from mbaas.adapters.sms.choose import choose_sms
 from mbaas.config.settings import Config
 from mbaas.core.errors import ConfigError, DestructiveChange, MbaasError
 from mbaas.core.identity import Identity, Role
 from mbaas.core.observe import Observe, ignore
+from mbaas.core.plan.authorize import Grants
 from mbaas.core.rules.ruleset import RuleSet, compile_rules
 from mbaas.core.sql.migration import Plan
 from mbaas.core.sql.policy import render_policies
@@ -61,6 +68,7 @@ from mbaas.modules.records.graphql.errors import graphql_dialect
 from mbaas.modules.records.openapi import Info, openapi_bytes
 from mbaas.modules.records.routes import RecordsApp, records_app
 from mbaas.modules.records.service import Records
+from mbaas.modules.records.swagger import swagger_bytes
 
 SECRETS_EVERY_S = 2.0
 COLLECT_AFTER = (20_000, 10, 10)
@@ -121,16 +129,22 @@ async def _serve(
         live = await migrated(database, config, observe=observe)
         metrics.catalog_revision = lambda: live.revision
         health = Health(database.ping)
+        outbox = Outbox(outbox_rows(database, secrets), config.outbox, observe=observe)
+        messages = open_messages(config, database, outbox, observe=observe)
+        stack.push_async_callback(messages.close)
         auth = auth_app(
             config=config,
             secrets=secrets,
             database=database,
-            mailer=choose_mailer(config.mail, config.data, clock=Clock()),
+            outbox=outbox,
+            messages=messages,
             hooks=hooks,
             observe=observe,
         )
-        stack.push_async_callback(auth.close)
+        stack.callback(auth.close)
         stack.push_async_callback(hooks.settle)
+        outbox.start()
+        stack.push_async_callback(outbox.close)
         app = edge(
             routes(config, live, database, hooks, auth, observe),
             config=config,
@@ -182,11 +196,14 @@ class Routes(NamedTuple):
 
 def routes(config: Config, live: Live, database: Database, hooks: Hooks, auth: ASGIApp, observe: Observe) -> Routes:
     """Every route. Hot prefixes are raw ASGI apps; nothing stands between the edge and them."""
-    records = Records(database, live, hooks, max_rows=config.limits.max_rows)
-    described = described_for(config, live)
+    grants = Grants(aggregates=frozenset(("service_role", *config.rest.aggregates)))
+    records = Records(database, live, hooks, max_rows=config.limits.max_rows, grants=grants)
+    described = described_for(config, live, openapi_bytes)
+    described_v2 = described_for(config, live, swagger_bytes)
 
     async def root(_: Scope, identity: Identity) -> Reply:
-        return Reply(200, described(identity.role), content_type=b"application/openapi+json; charset=utf-8")
+        """In the version that PostgREST gives there."""
+        return Reply(200, described_v2(identity.role), content_type=b"application/openapi+json; charset=utf-8")
 
     async def document(scope: Scope, _: Receive, send: Send) -> None:
         found = scope["state"]["caller"]
@@ -198,7 +215,7 @@ def routes(config: Config, live: Live, database: Database, hooks: Hooks, auth: A
         timeout_s=config.limits.request_timeout_s,
         observe=observe,
     )
-    rest = records_app(records, limits=config.limits, root=root, newer_than=live.newer_than)
+    rest = records_app(records, limits=config.limits, rest=config.rest, root=root, newer_than=live.newer_than)
     graphql = None
     if config.graphql.enabled:
         graphql = GraphQLApp(records, config.graphql, config.limits, newer_than=live.newer_than)
@@ -217,7 +234,9 @@ def routes(config: Config, live: Live, database: Database, hooks: Hooks, auth: A
     return Routes(app, rest, graphql)
 
 
-def described_for(config: Config, live: Callable[[], RuleSet]) -> Callable[[Role], bytes]:
+def described_for(
+    config: Config, live: Callable[[], RuleSet], describe: Callable[..., bytes]
+) -> Callable[[Role], bytes]:
     """The OpenAPI document of a role, made once a snapshot. Who has no key sees what the anon key may reach."""
     info = Info(title=config.app.name, server=(config.server.public_url or "").rstrip("/") + "/rest/v1")
 
@@ -231,7 +250,7 @@ def described_for(config: Config, live: Callable[[], RuleSet]) -> Callable[[Role
             made_for = rules
             made.clear()
         if role not in made:
-            made[role] = openapi_bytes(rules.catalog, info=info, role=role)
+            made[role] = describe(rules.catalog, info=info, role=role)
         return made[role]
 
     return described
@@ -279,6 +298,35 @@ def edge(
     if graphql is not None:
         graphql.limited_by(made.rates)
     return made
+
+
+def outbox_rows(database: Database, secrets: SecretsFile) -> Rows:
+    """What waits to leave, its payloads sealed with the project's key."""
+    return Rows(database, Sealer(lambda: secrets.current, "outbox"))
+
+
+def open_messages(config: Config, database: Database, outbox: Outbox, *, observe: Observe = ignore) -> Messages:
+    """Mails and SMS, as configured. Raises ConfigError for a template beside ``mbaas.toml`` that cannot be used."""
+    composer = composer_of(config, observe=observe)
+    composer.check_directory()
+    return Messages(
+        outbox,
+        composer=composer,
+        stored=StoredTemplates(database),
+        mailer=choose_mailer(config.mail, config.data),
+        sms=choose_sms(config.sms, config.data),
+    )
+
+
+def composer_of(config: Config, *, observe: Observe = ignore) -> Composer:
+    """The texts of messages, those beside ``mbaas.toml`` before ours."""
+    return Composer(
+        app=config.app.name,
+        site_url=config.app.site_url,
+        directory=config.root / config.auth.messages.directory,
+        default_locale=config.auth.messages.default_locale,
+        observe=observe,
+    )
 
 
 # --- the database ----------------------------------------------------------------------------------------------------
@@ -342,17 +390,31 @@ class Migrator:
 
 @contextlib.asynccontextmanager
 async def open_migrator(config: Config) -> AsyncIterator[Migrator]:
-    """For the command line: on the database of a running server, or on our own PostgreSQL started for the while."""
+    """For the command line."""
+    async with _reached_database(config) as database:
+        yield Migrator(database, config)
+
+
+@contextlib.asynccontextmanager
+async def open_outbox_rows(config: Config) -> AsyncIterator[Rows]:
+    """For the command line."""
+    async with _reached_database(config) as database:
+        yield outbox_rows(database, SecretsFile(config.data / "secrets.toml"))
+
+
+@contextlib.asynccontextmanager
+async def _reached_database(config: Config) -> AsyncIterator[Database]:
+    """The database of a running server, or our own PostgreSQL started for the while."""
     url = config.database.url or running_url(config.data / "postgres")
     if url is None:
         async with open_database(config) as database:
-            yield Migrator(database, config)
+            yield database
         return
     database = Database.from_settings(url, config.database)
     await database.open()
     try:
         await apply_system_schema(database)
-        yield Migrator(database, config)
+        yield database
     finally:
         await database.close()
 
@@ -376,9 +438,9 @@ def spare_the_collector() -> None:
 
     Measured, the collector took 8 of 25 µs of the edge before.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
+    gc.enable()
 
 
 async def _follow(secrets: SecretsFile, log: Log) -> None:

@@ -173,9 +173,33 @@ FUNCTIONS = (
     ),
 )
 
+
+def of_row(name: str, of: Collection, returns: str, **more: Any) -> Function:
+    """A function of a collection's row."""
+    more = {"volatility": "stable", "execute": ("anon", "authenticated")} | more
+    row = tuple(one.name for one in of.fields)
+    argument = (Argument(name="", type=of.name),)
+    return Function(name=name, arguments=argument, returns=returns, of=of.name, row=row, **more)
+
+
+COMPUTED = (
+    of_row("shout", POSTS, "text", volatility="immutable"),
+    of_row("byline", POSTS, "text"),
+    of_row("hits", POSTS, "bigint"),
+    of_row("reader", POSTS, "uuid"),
+    of_row("contact", PROFILES, "text"),
+    of_row("sealed", PROFILES, "text"),
+    of_row("score", POSTS, "integer", execute=("authenticated",)),
+    of_row("noisy", POSTS, "integer", volatility="volatile"),
+    of_row("ratio", POSTS, "integer"),
+    of_row("share", POSTS, "integer", volatility="immutable"),
+    of_row("replies", POSTS, "comments", collection="comments", composite=True, returns_set=True),
+    of_row("topic", COMMENTS, "posts", collection="posts", composite=True, returns_set=True, one_row=True),
+)
+
 CATALOG = Catalog(
     collections={c.name: c for c in (PROFILES, POSTS, COMMENTS, TAGS, POSTS_TAGS, POST_STATS, DIARY)},
-    functions=FUNCTIONS,
+    functions=FUNCTIONS + COMPUTED,
 )
 
 DDL = """
@@ -218,6 +242,21 @@ create function words() returns setof text language sql stable as 'select unnest
 create function bump(post uuid) returns void language sql as
     'update posts set views = views + 1 where id = bump.post';
 create function whoami() returns jsonb language sql stable as 'select auth.jwt()';
+create function shout(posts) returns text language sql immutable return upper($1.title);
+create function byline(posts) returns text language sql stable as
+    'select $1.title || '' by '' || username from profiles where id = $1.author';
+create function hits(posts) returns bigint language sql stable as 'select count(*) from posts where views >= $1.views';
+create function reader(posts) returns uuid language sql stable as 'select auth.uid()';
+create function contact(profiles) returns text language sql stable as 'select $1.phone';
+create function sealed(profiles) returns text language sql stable as 'select $1.secret';
+create function score(posts) returns integer language sql stable as 'select $1.views * 2';
+create function noisy(posts) returns integer language sql as 'select 1';
+create function ratio(posts) returns integer language sql stable as 'select 100 / ($1.views - 40)';
+create function share(posts) returns integer language sql immutable return 100 / ($1.views - 40);
+create function replies(posts) returns setof comments language sql stable as
+    'select * from comments where post = $1.id order by id';
+create function topic(comments) returns setof posts rows 1 language sql stable as
+    'select * from posts where id = $1.post';
 create function echo(json) returns json language sql immutable as 'select $1';
 """
 

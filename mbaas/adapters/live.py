@@ -14,10 +14,11 @@ import msgspec
 
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.published import Moment, Published, read_moment, read_published
-from mbaas.core.errors import MbaasError, RuleError, SchemaChanged
+from mbaas.core.errors import ConfigError, MbaasError, SchemaChanged
 from mbaas.core.observe import CatalogInForce, CatalogNotTaken, Observe, ignore
 from mbaas.core.rules.ruleset import RuleSet, compile_rules
 from mbaas.core.schema.catalog import Catalog
+from mbaas.core.schema.views import with_views
 
 POLL_S = 1.0
 PATIENCE_S = 3.0  # how long a request waits for a migration that is in its way
@@ -92,7 +93,7 @@ class Live:
         try:
             found = await read_published(self._database)
             rules = await _compiled(found)
-        except (RuleError, msgspec.MsgspecError) as error:  # published by another version of this program
+        except (ConfigError, msgspec.MsgspecError) as error:  # published by another version of this program
             if self._refused != revision:
                 self._refused = revision
                 self._observe(CatalogNotTaken(revision, str(error)))
@@ -104,4 +105,8 @@ class Live:
 async def _compiled(found: Published) -> RuleSet:
     """In a thread: the rules of a large catalog take longer to read than a request may wait."""
     rules = await asyncio.to_thread(compile_rules, found.catalog)
-    return msgspec.structs.replace(rules, catalog=msgspec.structs.replace(rules.catalog, functions=found.functions))
+    catalog = with_views(
+        msgspec.structs.replace(rules.catalog, functions=found.functions),
+        {name: (view.columns, view.origins) for name, view in found.views.items()},
+    )
+    return msgspec.structs.replace(rules, catalog=catalog)

@@ -66,16 +66,19 @@ class Builder:
             if not expression.strip():
                 hint = f'{check} = "starts < ends"'
                 raise self._fail((*path, "checks", check), "needs an expression", hint=hint)
+        if given.view:
+            self._check_view(given, path)
         fields = [self._field(name, field_name) for field_name in given.fields]
         key = tuple(field_name for field_name, field in given.fields.items() if field.key)
-        if not key:
+        if not key and not given.view:
             if "id" in given.fields:
                 hint = "write key = true, or leave `id` out"
                 raise self._fail((*path, "fields", "id"), "`id` is the key that comes by itself", hint=hint)
             key, fields = ("id",), [_ID, *fields]
         fields += self._system_fields(given)
         indexes = [self._index(name, number, index, fields) for number, index in enumerate(given.indexes)]
-        indexes += _reference_indexes(name, key, fields, indexes)
+        if not given.view:
+            indexes += _reference_indexes(name, key, fields, indexes)
         return Collection(
             name=name,
             fields=tuple(fields),
@@ -88,11 +91,21 @@ class Builder:
             audit=given.audit,
             renamed_from=given.renamed_from,
             description=given.description,
+            view=given.view,
         )
+
+    def _check_view(self, given: CollectionInput, path: KeyPath) -> None:
+        """A view is read: what is about storing or changing rows has no place in it."""
+        for word in ("indexes", "checks", "relations", "realtime", "sync", "audit", "renamed_from"):
+            if getattr(given, word):
+                raise self._fail((*path, word), "a view is only read", hint=f"take {word} out, or view = true")
+        for operation in ("insert", "update", "delete"):
+            if getattr(given.rules, operation) is not None:
+                raise self._fail((*path, "rules", operation), "a view is only read", hint="it has a select rule alone")
 
     def _system_fields(self, given: CollectionInput) -> list[Field]:
         wanted: list[Field] = []
-        if given.timestamps:
+        if given.timestamps and not given.view:
             wanted += [
                 Field(name=name, type=_STAMP, required=True, default="now()", managed=True)
                 for name in ("created_at", "updated_at")
@@ -202,6 +215,8 @@ class Builder:
         table, _, column = text.partition(".")
         if table not in self._inputs:
             raise self._fail(path, f"{table!r} is no collection", hint=nearest(table, [*self._inputs, USERS]))
+        if self._inputs[table].view:
+            raise self._fail(path, f"{table} is a view", hint="a foreign key needs a table")
         fields = self._inputs[table].fields
         key = [field_name for field_name, field in fields.items() if field.key] or ["id"]
         if not column:

@@ -19,8 +19,11 @@ from mbaas.config.settings import (
     LimitSettings,
     LogSettings,
     MailSettings,
+    OutboxSettings,
     PluginSettings,
+    RestSettings,
     ServerSettings,
+    SmsSettings,
 )
 from mbaas.config.shape import Shape, nearest
 from mbaas.config.source import Source, read_source, resolve_environment
@@ -32,8 +35,11 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "app": AppSettings,
     "server": ServerSettings,
     "limits": LimitSettings,
+    "rest": RestSettings,
     "database": DatabaseSettings,
     "mail": MailSettings,
+    "sms": SmsSettings,
+    "outbox": OutboxSettings,
     "auth": AuthSettings,
     "log": LogSettings,
     "plugins": PluginSettings,

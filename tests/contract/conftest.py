@@ -251,6 +251,12 @@ def shared(server: Server, person: Any) -> World:
     return world
 
 
+@pytest.fixture(scope="session")
+def still(server: Server, person: Any) -> World:
+    """A world that nobody changes."""
+    return make_world(server, person)
+
+
 def make_world(server: Server, person: Any) -> World:
     owner, other = person(), person()
     mark = "m" + uuid.uuid4().hex[:10]
@@ -385,6 +391,7 @@ def scene(server: Server, shared: World, service: httpx.Client, tokens: dict[str
     return Scene(server, shared, service, tokens)
 
 
+@pytest.fixture(scope="session")
 def strict_js(strict_server: Server) -> Iterator[Js]:
     with supabase_js(strict_server) as driver:
         yield driver

@@ -162,6 +162,8 @@ def table(scene: Scene, collection: str) -> dict[str, Row]:
         return {row["id"]: row for row in client.get(f"/{collection}").json()}
 
 
+STRIPPED = "application/vnd.pgrst.array+json;nulls=stripped"
+
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
@@ -181,7 +183,37 @@ def seen_by_every_path(client: httpx.Client, collection: str, row: Row) -> dict[
     embedded = client.get(f"/hubs?select=id,{collection}(id)&{collection}.{one}")
     inner = client.get(f"/hubs?select=id,{collection}!inner(id)&{collection}.{one}")
     exists = client.get(f"/hubs?select=id,{collection}()&{collection}.{one}&{collection}=not.is.null")
-    return {
+    got = client.get(f"/rpc/all_{collection}?{one}")
+    spread = client.get(f"/hubs?select=found:id,...{collection}(id)&{collection}.{one}")
+    near = f"near_{collection}"
+    computed = client.get(f"/hubs?select={near}(id)&{near}.{one}")
+    computed_inner = client.get(f"/hubs?select={near}!inner(id)&{near}.{one}")
+    computed_count = client.get(f"/hubs?select={near}(count)&{near}.{one}")
+    peek = f"peek_{collection}=like.{row['title']}*"
+    estimates = {
+        kind: client.get(f"/{collection}?{one}&limit=0", headers={"prefer": f"count={kind}"})
+        for kind in ("planned", "estimated")
+    }
+    aggregates = {}
+    grouped = client.get(f"/{collection}?{one}&select=title,count()")
+    if grouped.status_code != 400 or grouped.json()["code"] != "PGRST123":
+        lifted = client.get(f"/hubs?select=id,{collection}(title.max())&{collection}.{one}")
+        aggregates = {
+            "grouped": bool(grouped.json()),
+            "count of rows": client.get(f"/{collection}?{one}&select=count()").json() == [{"count": 1}],
+            "maximum": client.get(f"/{collection}?{one}&select=id::text.max()").json() == [{"max": row["id"]}],
+            "maximum inside an embed": any(hub[collection][0]["max"] for hub in rows_of(lifted)),
+        }
+    return aggregates | {
+        "spread": any(row["id"] in hub["id"] for hub in rows_of(spread)),
+        "computed relation": any(hub[near] for hub in rows_of(computed)),
+        "inner join of a computed relation": bool(rows_of(computed_inner)),
+        "count of a computed relation": any(hub[near][0]["count"] for hub in rows_of(computed_count)),
+        "computed field": bool(client.get(f"/{collection}?{one}&{peek}").json()),
+        "planned": estimates["planned"].headers["content-range"] == "*/1",
+        "estimated": estimates["estimated"].headers["content-range"] == "*/1",
+        "without nulls": bool(client.get(f"/{collection}?{one}", headers={"accept": STRIPPED}).json()),
+        "function by GET": got.status_code == 200 and bool(got.json()),
         "by id": bool(client.get(f"/{collection}?{one}").json()),
         "in the list": row["id"] in {item["id"] for item in client.get(f"/{collection}?order=title").json()},
         "counted": total == "1",
@@ -258,6 +290,10 @@ def test_masked_and_hidden_fields_never_show(scene: Scene, collection: str, acto
             own = actor == "service" or row["author"] == oracle.me
             assert row["private"] == (f"p-{row['title']}" if own else None)
             assert ("sealed" in row) == (actor == "service")
+        for row in client.get(f"/{collection}?select=title,author,peek_{collection}").json():
+            own = actor == "service" or row["author"] == oracle.me
+            shown = [row["title"], *([f"p-{row['title']}"] if own else []), *(["s"] if actor == "service" else [])]
+            assert row[f"peek_{collection}"] == ":".join(shown)
         found = {row["title"] for row in client.get(f"/{collection}?private=like.p-*").json()}
         visible = [row for row in scene.rows[collection].values() if oracle.select(collection, row)]
         assert found == {row["title"] for row in visible if actor == "service" or row["author"] == oracle.me}
@@ -294,9 +330,9 @@ def test_an_expired_token_opens_nothing(scene: Scene, collection: str) -> None:
 
 
 def rows_of(answer: httpx.Response) -> list[Row]:
-    """The rows; none for a collection that the caller cannot even name."""
-    if answer.status_code == 400:
-        assert answer.json()["code"] == "PGRST200"
+    """The rows; none for a collection that the caller cannot even name, or that a function may not read for it."""
+    if answer.status_code in {400, 401, 403}:
+        assert answer.json()["code"] == ("PGRST200" if answer.status_code == 400 else "42501")
         return []
     assert answer.status_code == 200
     return answer.json()  # type: ignore[no-any-return]
@@ -387,6 +423,29 @@ def test_updates_and_deletes(scene: Scene, collection: str, actor: str, operatio
         else:
             assert set(after) == set(before) - {row["id"]}
     reset(scene)
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS)
+def test_what_is_rolled_back_obeys_the_rules_and_leaves_nothing(scene: Scene, collection: str) -> None:
+    before = table(scene, collection)
+    headers = {"prefer": "return=minimal, tx=rollback"}
+    for actor in ("anon", "owner", "other", "service"):
+        oracle = Oracle(scene, actor)
+        with scene.client(actor) as client:
+            for row in scene.rows[collection].values():
+                for method, body, count in (("PATCH", {"title": "x"}, "update"), ("DELETE", None, "delete")):
+                    answer = client.request(
+                        method, f"/{collection}?id=eq.{row['id']}", json=body,
+                        headers={"prefer": "return=minimal, tx=rollback, count=exact"},
+                    )  # fmt: skip
+                    allowed = oracle.change(collection, row, count)
+                    hit = answer.status_code == 204 and answer.headers["content-range"].endswith("/1")
+                    assert hit == allowed, (actor, method, row["title"], answer.text)
+                new = row | {"id": str(uuid.uuid4())}
+                new = {key: new[key] for key in ("id", "author", "hub", "title", "published")}
+                answer = client.post(f"/{collection}", json=new, headers=headers)
+                assert (answer.status_code == 201) == oracle.insert(collection, new), (actor, row["title"], answer.text)
+    assert table(scene, collection) == before
 
 
 @pytest.mark.parametrize("actor", ["anon", "owner", "other"])

@@ -38,7 +38,7 @@ from mbaas.core.query.types import (
     Window,
 )
 from mbaas.core.rules.ruleset import RuleSet, compile_rules
-from mbaas.core.schema.catalog import Catalog, Collection, Rules
+from mbaas.core.schema.catalog import Argument, Catalog, Collection, Function, Rules
 from mbaas.core.sql.fragment import Statement
 from mbaas.core.sql.read import render_list
 from tests.conftest import SOAK
@@ -56,7 +56,17 @@ create table parents (id integer primary key, owner uuid, n integer, t text, pub
 create table children (id integer primary key, parent integer, owner uuid, n integer, t text, pub boolean, masked text);
 create table links (parent integer, label integer, pub boolean, primary key (parent, label));
 create table labels (id integer primary key, t text, pub boolean);
+create function peek(parents) returns text language sql stable return concat($1.t, ':', $1.masked);
+create function part(parents) returns integer language sql stable return 6 / $1.n;
 """
+ROW = ("id", "owner", "n", "t", "pub", "masked", "tags")
+FUNCTIONS = tuple(
+    Function(
+        name=name, arguments=(Argument(name="", type="parents"),), returns=returns, volatility="stable",
+        execute=("authenticated",), of="parents", row=ROW,
+    )
+    for name, returns in (("peek", "text"), ("part", "integer"))
+)  # fmt: skip
 
 # PostgreSQL asks the cheapest condition first: the dear ones would be asked after a caller's, were there no fence.
 MEMBERS = "exists (select 1 from members m where m.thing = id and m.who = auth.uid())"
@@ -102,7 +112,8 @@ def catalog(rules: dict[str, str], masks: dict[str, str | None]) -> Catalog:
                 collection("labels", ("id",), field("id", "int"), field("t", "text"), field("pub", "bool")),
                 Collection(name="members", key=(), fields=(field("thing", "int"), field("who", "uuid"))),
             )
-        }
+        },
+        functions=FUNCTIONS,
     )  # fmt: skip
 
 
@@ -145,12 +156,12 @@ def data(draw: st.DrawFn) -> list[str]:
 # --- what is asked ---------------------------------------------------------------------------------------------------
 
 COLUMNS = {
-    "parents": ("id", "n", "t", "pub", "masked", "owner"),
+    "parents": ("id", "n", "t", "pub", "masked", "owner", "peek"),
     "children": ("id", "n", "t", "pub", "masked", "parent"),
     "labels": ("id", "t", "pub"),
 }
 EMBEDS = {"parents": ("children", "labels"), "children": ("parents",), "labels": ("parents",)}
-TEXT_COLUMNS = ("t", "masked")
+TEXT_COLUMNS = ("t", "masked", "peek")
 
 
 def conditions(collection: str) -> st.SearchStrategy[Condition]:
@@ -165,7 +176,10 @@ def conditions(collection: str) -> st.SearchStrategy[Condition]:
     )
     of_number = st.builds(
         Condition,
-        path=st.sampled_from([Path(name) for name in COLUMNS[collection] if name in ("id", "n", "parent")]),
+        path=st.sampled_from(
+            [Path(name) for name in COLUMNS[collection] if name in ("id", "n", "parent")]
+            + [Path("part")] * (collection == "parents")  # which fails for an n of 0
+        ),
         operator=st.sampled_from(["eq", "gt", "lte", "neq"]),
         value=small.map(str),
         negated=negated,
@@ -214,15 +228,15 @@ def queries(draw: st.DrawFn) -> ReadQuery:
         embedded = []
         if depth < 2:
             for target in draw(st.lists(st.sampled_from(EMBEDS[name]), max_size=2, unique=True)):
-                kind = draw(st.sampled_from(["rows", "rows", "rows", "empty", "count"]))
-                if kind == "rows":
+                kind = draw(st.sampled_from(["rows", "rows", "rows", "spread", "empty", "count"]))
+                if kind in ("rows", "spread"):
                     inside = tuple(level(target, (*path, target), depth + 1))
                 else:
                     inside = (CountItem(),) if kind == "count" and target != "parents" else ()
                     said["filters"] += [
                         ((*path, target), one) for one in draw(st.lists(filters(target, ()), max_size=1))
                     ]
-                items.append(EmbedItem(target, inside, inner=draw(st.booleans())))
+                items.append(EmbedItem(target, inside, inner=draw(st.booleans()), spread=kind == "spread"))
                 embedded.append(target)
         if draw(st.integers(0, 2)) == 0:
             said["filters"].append((path, draw(filters(name, tuple(embedded)))))
@@ -240,6 +254,9 @@ def queries(draw: st.DrawFn) -> ReadQuery:
     items = tuple(level(collection, (), 0))
     if draw(st.integers(0, 5)) == 0:
         items = (CountItem(), ColumnItem(Path("n" if collection != "labels" else "id"), aggregate="max"))
+        if collection == "children":
+            lifted = (ColumnItem(Path("masked"), aggregate="max"), ColumnItem(Path("peek"), aggregate="count"))
+            items += (EmbedItem("parents", lifted, spread=True), ColumnItem(Path("pub")))
         said["filters"] = [(path, one) for path, one in said["filters"] if not path and _plain(one)]
         said["order"] = {}
         said["windows"] = {}
@@ -247,7 +264,7 @@ def queries(draw: st.DrawFn) -> ReadQuery:
     return ReadQuery(
         collection=collection,
         parts=ReadParts(select=items, **said),
-        preferences=Preferences(count=draw(st.sampled_from([None, "exact"]))),
+        preferences=Preferences(count=draw(st.sampled_from([None, "exact", "planned", "estimated"]))),
     )
 
 

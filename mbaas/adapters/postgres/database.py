@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NoReturn
 
 import asyncpg
@@ -40,6 +40,7 @@ _RETRIED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 # One message. The cleaning comes before the commit, since that does not fail in a transaction which already has failed:
 # it then rolls back without a word. What is deferred to the commit is done before the cleaning, still as the caller.
 _COMMIT = f"set constraints all immediate; {CLEAN}; commit"
+_UNDO = f"set constraints all immediate; {ROLLBACK}"  # what the commit would have refused is refused here too
 _ROLLBACK_S = 2.0
 _BECOME = """
 select set_config('role', $1, true),
@@ -63,6 +64,11 @@ class Transaction:
         self._connection = connection
         self._read_only = read_only
         self._over = False
+        self._then: list[Callable[[], None]] = []
+
+    def on_commit(self, then: Callable[[], None]) -> None:
+        """Have something called once all this is committed: to wake who reads it. Nothing that can fail."""
+        self._then.append(then)
 
     async def fetch_row(self, statement: Statement) -> Row | None:
         """The first row as text, ``None`` when there is none."""
@@ -83,6 +89,10 @@ class Transaction:
             return await getattr(self._connection, method)(*arguments)
         except DRIVER_ERRORS as error:
             _raise(error, self._connection, read_only=self._read_only)
+
+    def committed(self) -> None:
+        for then in self._then:
+            then()
 
     def end(self) -> None:
         """Its connection is given back."""
@@ -211,9 +221,9 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def transaction(
-        self, *, caller: Identity | None = None, read_only: bool = False
+        self, *, caller: Identity | None = None, read_only: bool = False, commit: bool = True
     ) -> AsyncIterator[Transaction]:
-        """Statements in one transaction, rolled back when the block raises.
+        """Statements in one transaction, rolled back when the block raises, and in any case without ``commit``.
 
         caller: run as that role with its claims and its time limit, all local to the transaction, so that policies
         apply. ``None``: as the owner, whom no policy holds. Do not use the database itself inside the block: that
@@ -225,7 +235,9 @@ class Database:
             if caller is not None:
                 await transaction.fetch_row(self._become(caller))
             yield transaction
-            await transaction.execute(_COMMIT)
+            await transaction.execute(_COMMIT if commit else _UNDO)
+        if commit:
+            transaction.committed()
 
     def submit_shared(self, text: str, args: tuple[Bindable, ...], done: Done, *, role: Role) -> bool:
         """As ``fetch_shared``, for one who does not wait. ``False``: nothing was asked, statements do not share."""

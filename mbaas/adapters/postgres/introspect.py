@@ -21,6 +21,7 @@ from mbaas.core.schema.catalog import (
 )
 from mbaas.core.schema.table import Table
 from mbaas.core.schema.types import type_of
+from mbaas.core.schema.view_columns import column_origins
 
 # Members of extensions are theirs; a name with a dot could not be told from a qualified one.
 _TABLES = """
@@ -169,8 +170,14 @@ select coalesce(json_agg(json_build_object(
     ),
     'returns', format_type(prorettype, null),
     'returns_set', proretset,
+    'one_row', proretset and prorows = 1,
+    'of', taken.relname,
+    'row', (
+        select coalesce(json_agg(attname order by attnum), '[]') from pg_attribute
+        where attrelid = taken.oid and attnum > 0 and not attisdropped
+    ),
     'composite', t.typtype = 'c' or prorettype = 'record'::regtype,
-    'collection', case when r.relkind in ('r', 'p') and r.relnamespace = 'public'::regnamespace then r.relname end,
+    'collection', case when r.relkind in ('r', 'p', 'v') and r.relnamespace = 'public'::regnamespace then r.relname end,
     'volatility', case provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end,
     'execute', (
         select coalesce(json_agg(distinct coalesce(rolname, 'public')), '[]')
@@ -182,8 +189,31 @@ select coalesce(json_agg(json_build_object(
 from pg_proc
 join pg_type as t on t.oid = prorettype
 left join pg_class as r on r.oid = nullif(t.typrelid, 0)
+left join pg_class as taken on pronargs = 1 and taken.reltype = proargtypes[0]
+    and taken.relkind in ('r', 'p', 'v') and taken.relnamespace = 'public'::regnamespace
 where pronamespace = 'public'::regnamespace and prokind = 'f'
     and proname in (select json_array_elements_text($1::text::json))
+"""
+
+_VIEWS = """
+select json_build_object(
+    'views', coalesce((
+        select json_agg(json_build_object(
+            'oid', c.oid::bigint,
+            'name', relname,
+            'columns', (
+                select json_agg(attname order by attnum) from pg_attribute where attrelid = c.oid and attnum > 0
+            ),
+            'rule', (select ev_action from pg_rewrite where ev_class = c.oid and rulename = '_RETURN')
+        )) from pg_class as c
+        where relkind = 'v' and relnamespace = 'public'::regnamespace
+    ), '[]'),
+    'columns', coalesce((
+        select json_agg(json_build_array(attrelid::bigint, attnum, relname, attname))
+        from pg_attribute join pg_class as c on c.oid = attrelid
+        where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace and attnum > 0 and not attisdropped
+    ), '[]')
+)::text
 """
 
 
@@ -207,6 +237,28 @@ class _FoundFunction(msgspec.Struct, frozen=True):
     collection: str | None
     volatility: Volatility
     execute: tuple[str, ...]
+    one_row: bool
+    of: str | None
+    row: tuple[str, ...]
+
+
+class FoundView(msgspec.Struct, frozen=True):
+    """A view of the database. origins: by its columns, the table and column that they show as they are."""
+
+    columns: tuple[str, ...]
+    origins: dict[str, tuple[str, str]]
+
+
+class _FoundRule(msgspec.Struct, frozen=True):
+    oid: int
+    name: str
+    columns: tuple[str, ...]
+    rule: str
+
+
+class _FoundRules(msgspec.Struct, frozen=True):
+    views: tuple[_FoundRule, ...]
+    columns: tuple[tuple[int, int, str, str], ...]
 
 
 async def read_tables(session: Session, schema: str = "public") -> dict[str, FoundTable]:
@@ -236,6 +288,34 @@ async def read_functions(database: Database, names: Names[str]) -> tuple[Functio
     return tuple(map(_function, msgspec.json.decode(text, type=list[_FoundFunction])))
 
 
+async def read_views(database: Database, names: Names[str]) -> dict[str, FoundView]:
+    """Those views of schema public that have one of the names. Views of views are followed to their tables."""
+    if not names:
+        return {}
+    async with open_session(database.url) as session:
+        found = msgspec.json.decode(await session.fetch(_VIEWS), type=_FoundRules)
+    known = {(table, number): (name, column) for table, number, name, column in found.columns}
+    views = {view.oid: column_origins(view.rule) for view in found.views}
+
+    def traced(origin: tuple[int, int] | None) -> tuple[str, str] | None:
+        while origin is not None and origin[0] in views:
+            origin = views[origin[0]].get(origin[1])
+        return None if origin is None else known.get(origin)
+
+    return {
+        view.name: FoundView(
+            view.columns,
+            {
+                column: shown
+                for number, column in enumerate(view.columns, 1)
+                if (shown := traced((view.oid, number))) is not None
+            },
+        )
+        for view in found.views
+        if view.name in names
+    }
+
+
 def _function(found: _FoundFunction) -> Function:
     columns = found.output or found.attributes
     return Function(
@@ -248,6 +328,9 @@ def _function(found: _FoundFunction) -> Function:
         columns=columns,
         volatility=found.volatility,
         execute=tuple(sorted(found.execute)),
+        one_row=found.one_row,
+        of=found.of,
+        row=found.row,
     )
 
 

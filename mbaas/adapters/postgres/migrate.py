@@ -249,7 +249,7 @@ class _Wish:
         self._scripts, self._short_bytes = scripts, short_bytes
         self._wanted = Wanted(
             tables=tables(desired),
-            policies={name: policies(name) for name in desired.collections},
+            policies={name: policies(name) for name, made in desired.collections.items() if not made.view},
             functions={name: WantedFunction(sql, callers.get(name, ())) for name, sql in functions_sql.items()},
             patterns=tuple(
                 (f"{collection.name}.{field.name}", field.pattern)

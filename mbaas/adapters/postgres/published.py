@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from mbaas.adapters.postgres.database import Database
-from mbaas.adapters.postgres.introspect import read_functions
+from mbaas.adapters.postgres.introspect import FoundView, read_functions, read_views
 from mbaas.core.schema.catalog import Catalog, Function
 from mbaas.core.sql.fragment import Statement
 
@@ -29,11 +29,12 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 class Published(msgspec.Struct, frozen=True):
-    """catalog: as it was published. functions: its functions, with the signatures that PostgreSQL gives them."""
+    """catalog: as it was published. functions, views: its own, as PostgreSQL has them."""
 
     revision: int = 0
     catalog: Catalog = Catalog()
     functions: tuple[Function, ...] = ()
+    views: dict[str, FoundView] = {}
 
 
 def encode_catalog(catalog: Catalog) -> str:
@@ -57,4 +58,5 @@ async def read_published(database: Database) -> Published:
         return Published()
     catalog = msgspec.json.decode(row[1] or "{}", type=Catalog)
     functions = await read_functions(database, [function.name for function in catalog.functions])
-    return Published(int(row[0] or 0), catalog, functions)
+    views = await read_views(database, [name for name, made in catalog.collections.items() if made.view])
+    return Published(int(row[0] or 0), catalog, functions, views)

@@ -12,7 +12,7 @@ import msgspec
 
 from mbaas.core.errors import RuleRefused
 from mbaas.core.expr.types import TRUE, Column, Expr, all_of
-from mbaas.core.expr.walk import uses_patterns
+from mbaas.core.expr.walk import own_columns, uses_patterns
 from mbaas.core.identity import Identity, Role
 from mbaas.core.plan.errors import PatternsOff
 from mbaas.core.plan.types import (
@@ -26,10 +26,11 @@ from mbaas.core.plan.types import (
     Plan,
     ReadPlan,
     UpdatePlan,
+    tested_embed,
 )
 from mbaas.core.query.errors import AggregatesOff
 from mbaas.core.rules.ruleset import RuleSet
-from mbaas.core.schema.catalog import Collection, Operation
+from mbaas.core.schema.catalog import Collection, Function, Operation
 
 _SIGNED_IN: frozenset[Role] = frozenset({"authenticated", "service_role"})
 
@@ -124,7 +125,11 @@ def authorize(plan: Plan, identity: Identity, rules: RuleSet, grants: Grants = G
     """The plan with everything the rules have to say about it. Raises Forbidden for what is not for this caller."""
     caller = _Caller(identity, rules, grants)
     if isinstance(plan, ListPlan):
-        return AuthorizedList(identity=identity, answer=plan.answer, rows=caller.rows(plan.rows))
+        rows = caller.rows(plan.rows)
+        answer = plan.answer
+        if answer.total in ("planned", "estimated") and _hides(rows):
+            answer = msgspec.structs.replace(answer, total="exact")
+        return AuthorizedList(identity=identity, answer=answer, rows=rows)
     if isinstance(plan, InsertPlan):
         return caller.insert(plan)
     if isinstance(plan, UpdatePlan):
@@ -173,8 +178,8 @@ class _Caller:
         """ruled: without it the rows are a function's, which answers for them; fields keep their rules."""
         if plan.grouped and self.identity.role not in self.grants.aggregates and not (embedded and _counts(plan)):
             raise AggregatesOff()
-        if not self.patterns and uses_patterns(plan.where):
-            raise PatternsOff()
+        self.check_patterns(plan.where)
+        self.check_functions(plan.computed)
         visible = None
         if plan.collection is not None:
             visible = self.visible(plan.collection, self.row(plan.collection, "select") if ruled else TRUE)
@@ -187,7 +192,9 @@ class _Caller:
             if embed.relation.junction is not None:
                 junction = catalog.collections[embed.relation.junction.collection]
                 junctions[embed.alias] = self.visible(junction, self.row(junction, "select"))
-            embeds[embed.alias] = self.rows(embed.plan, embedded=True)
+            function = embed.relation.computed
+            self.check_functions(() if function is None else (function,))
+            embeds[embed.alias] = self.rows(embed.plan, ruled=function is None, embedded=True)
         return AuthorizedRows(plan=plan, visible=visible, embeds=embeds, junctions=junctions)
 
     def returned(self, answer: Answer) -> AuthorizedRows | None:
@@ -223,6 +230,7 @@ class _Caller:
     def update(self, plan: UpdatePlan) -> AuthorizedUpdate:
         collection = plan.collection
         self.check_patterns(plan.where)
+        self.check_functions(plan.computed)
         update = self.row(collection, "update")
         named = self.fields(collection, tuple(field.name for field in plan.fields))
         return AuthorizedUpdate(
@@ -237,6 +245,7 @@ class _Caller:
     def delete(self, plan: DeletePlan) -> AuthorizedDelete:
         collection = plan.collection
         self.check_patterns(plan.where)
+        self.check_functions(plan.computed)
         rule = all_of(self.row(collection, "select"), self.row(collection, "delete"))
         return AuthorizedDelete(
             identity=self.identity,
@@ -246,15 +255,36 @@ class _Caller:
         )
 
     def call(self, plan: CallPlan) -> AuthorizedCall:
-        role = self.identity.role
-        if role != "service_role" and role not in plan.function.execute:
-            raise RuleRefused(f"permission denied for function {plan.function.name}")
+        self.check_functions((plan.function,))
         rows = None if plan.answer.rows is None else self.rows(plan.answer.rows, ruled=False)
         return AuthorizedCall(identity=self.identity, plan=plan, rows=rows)
+
+    def check_functions(self, functions: tuple[Function, ...]) -> None:
+        for function in functions:
+            if not self.bypasses and self.identity.role not in function.execute:
+                raise RuleRefused(f"permission denied for function {function.name}")
 
     def check_patterns(self, where: Expr) -> None:
         if not self.patterns and uses_patterns(where):
             raise PatternsOff()
+
+
+def _hides(rows: AuthorizedRows) -> bool:
+    """Whether a count of them depends on something the caller does not see.
+
+    PostgreSQL estimates from statistics of whole tables: how many rows a filter leaves would tell of hidden values.
+    """
+    visible, collection = rows.visible, rows.plan.collection
+    if collection is not None and collection.view:
+        return True  # it may leave rows of its tables out
+    if visible is not None and (visible.rule != TRUE or any(mask != TRUE for _, mask in visible.masks or ())):
+        return True
+    tested = {tested_embed(Column(name)) for name in own_columns(rows.plan.where)}
+    counted = [embed.alias for embed in rows.plan.embeds if embed.inner or embed.alias in tested]
+    return any(
+        _hides(rows.embeds[alias]) or (alias in rows.junctions and rows.junctions[alias].rule != TRUE)
+        for alias in counted
+    )
 
 
 def _counts(plan: ReadPlan) -> bool:

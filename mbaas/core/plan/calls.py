@@ -40,7 +40,8 @@ def resolve_call(query: CallQuery, resolver: Resolver) -> CallPlan:
             singular=query.media.kind == "object" and (found.returns_set or found.composite),
             stripped=query.media.stripped,
             max_affected=limit,
-            total=query.preferences.count is not None,
+            total=None if query.preferences.count is None else "exact",  # the rows are at hand
+            rollback=query.preferences.transaction == "rollback",
         ),
     )
 

@@ -24,9 +24,11 @@ from mbaas.core.expr.types import (
     Value,
 )
 from mbaas.core.plan.arrays import parse_array
-from mbaas.core.plan.names import ColumnType
+from mbaas.core.plan.names import ColumnType, column_type
+from mbaas.core.plan.types import computed_field
 from mbaas.core.query.errors import Unsupported
 from mbaas.core.query.types import Condition, Filter, Logic, Path
+from mbaas.core.schema.catalog import Function
 
 _TEXT = ColumnType("text")
 _JSONB = ColumnType("jsonb")
@@ -58,26 +60,38 @@ _SEARCHES = {
 
 
 class Owner:
-    """Whose columns a path may name."""
+    """Whose columns a path may name. computed: the functions of its row. used: those that some path named."""
 
-    __slots__ = ("columns", "name")
+    __slots__ = ("_computed", "columns", "name", "used")
 
-    def __init__(self, name: str, columns: Mapping[str, ColumnType]) -> None:
+    def __init__(
+        self, name: str, columns: Mapping[str, ColumnType], computed: Mapping[str, Function] | None = None
+    ) -> None:
         self.name = name
         self.columns = columns
+        self.used: dict[str, Function] = {}
+        self._computed = computed or {}
 
-    def type(self, column: str) -> ColumnType:
-        """Raises UnknownField."""
-        found = self.columns.get(column)
-        if found is None:
-            raise UnknownField.of(self.name, column)
-        return found
+    def column(self, name: str) -> tuple[Column, ColumnType]:
+        """The column and its type. Raises UnknownField."""
+        found = self.columns.get(name)
+        if found is not None:
+            return Column(name), found
+        function = self._computed.get(name)
+        if function is None:
+            raise UnknownField.of(self.name, name)
+        if function.volatility == "volatile":
+            error = UnknownField.of(self.name, name)
+            error.hint = f"the function {name}({self.name}) must be stable or immutable to be read as a field"
+            raise error
+        self.used[name] = function
+        return computed_field(name), column_type(function.returns)
 
 
 def path_expr(path: Path, owner: Owner) -> tuple[Expr, ColumnType]:
     """The value a path leads to, and its type. Into JSON, and into arrays as if they were JSON."""
-    kind = owner.type(path.name)
-    found: Expr = Column(path.name)
+    found: Expr
+    found, kind = owner.column(path.name)
     if not path.steps:
         return found, kind
     if not kind.is_json:

@@ -82,8 +82,15 @@ class Names:
             name: _typed(field for field in collection.fields if not field.hidden)
             for name, collection in catalog.collections.items()
         }
+        self._computed = {
+            name: {
+                function.name: function for function in catalog.functions if function.computes and function.of == name
+            }
+            for name in catalog.collections
+        }
         self._relations = index_relations(catalog)
-        self._shown_relations = index_relations(visible(catalog, "authenticated"))
+        shown = msgspec.structs.replace(visible(catalog, "authenticated"), functions=catalog.functions)
+        self._shown_relations = index_relations(shown, catalog)
         self._defaults = {
             name: _asking_defaults(collection, catalog) for name, collection in catalog.collections.items()
         }
@@ -98,6 +105,10 @@ class Names:
 
     def collection(self, name: str) -> Collection | None:
         return self.catalog.collections.get(name)
+
+    def computed(self, collection: str) -> dict[str, Function]:
+        """The functions of its row that give it further fields, by name."""
+        return self._computed[collection]
 
     def columns(self, collection: str, *, privileged: bool) -> dict[str, ColumnType]:
         """Name to type, in order. privileged: with the service key, which sees hidden fields."""

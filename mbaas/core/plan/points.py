@@ -8,8 +8,13 @@ from mbaas.core.schema.catalog import Collection
 
 
 def is_point(plan: ReadPlan) -> bool:
-    """Whether the filters hold a whole key or a unique field to a value, and nothing is embedded."""
-    return plan.collection is not None and not plan.embeds and not plan.grouped and _keyed(plan.collection, plan)
+    """Whether the filters hold a whole key or a unique field to a value, and nothing else is asked."""
+    return plan.collection is not None and is_plain(plan) and not plan.grouped and _keyed(plan.collection, plan)
+
+
+def is_plain(plan: ReadPlan | None) -> bool:
+    """Whether nothing is embedded, and no function is called that may take its time."""
+    return plan is None or not (plan.embeds or plan.computed)
 
 
 def _keyed(collection: Collection, plan: ReadPlan) -> bool:

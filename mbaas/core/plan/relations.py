@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from typing import Literal, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from mbaas.core.query.errors import AmbiguousRelationship, NoRelationship
-from mbaas.core.schema.catalog import Catalog, Collection, ForeignKey
+from mbaas.core.schema.catalog import Catalog, Collection, ForeignKey, Function
 
 Cardinality: TypeAlias = Literal["many-to-one", "one-to-many", "one-to-one", "many-to-many"]
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
@@ -42,6 +44,7 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
 
     constraint: the foreign key's name, of a many-to-many the junction's collection. columns: pairs (column of the
     source, column of the target) that are equal; empty with a junction. forward: the foreign key is the source's own.
+    computed: a function of the source's row that gives the target's, instead of all that.
     """
 
     source: str
@@ -51,6 +54,7 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
     columns: Pairs = ()
     forward: bool = False
     junction: Junction | None = None
+    computed: Function | None = None
 
     @property
     def to_one(self) -> bool:
@@ -102,8 +106,11 @@ def find_relations(catalog: Catalog, source: str, target: str, hint: str | None 
     return index_relations(catalog).find(source, target, hint)
 
 
-def index_relations(catalog: Catalog) -> Relations:
-    """Every relation there is between collections of a catalog."""
+def index_relations(catalog: Catalog, whole: Catalog | None = None) -> Relations:
+    """Every relation there is between collections of a catalog.
+
+    whole: the one of which ``catalog`` is what somebody may see: a view may stand on tables that are not shown.
+    """
     named: dict[str, dict[str, list[Relation]]] = defaultdict(lambda: defaultdict(list))
     between: dict[str, dict[str, list[Relation]]] = defaultdict(lambda: defaultdict(list))
     for collection in catalog.collections.values():
@@ -118,11 +125,94 @@ def index_relations(catalog: Catalog) -> Relations:
         # A collection related to itself only through a junction has no other bearer of its name.
         if collection_name in targets and not named[collection_name][collection_name]:
             named[collection_name][collection_name] = [r for r in targets[collection_name] if r.junction is not None]
+    for relation in _of_views(catalog, catalog if whole is None else whole):
+        between[relation.source][relation.target].append(relation)
+        for name in _names(relation) if catalog.collections[relation.source].view else {relation.target}:
+            named[relation.source][name].append(relation)
+    for relation in _computed(catalog):
+        between[relation.source][relation.target].append(relation)
+        named[relation.source][relation.constraint] = [relation]  # a name that is given is meant
     return Relations(_frozen(named), _frozen(between))
 
 
 def _frozen(index: dict[str, dict[str, list[Relation]]]) -> dict[str, dict[str, tuple[Relation, ...]]]:
     return {source: {name: tuple(found) for name, found in names.items() if found} for source, names in index.items()}
+
+
+def _of_views(catalog: Catalog, whole: Catalog) -> list[Relation]:
+    """What leads from and to the tables of a view's columns leads from and to the view, if it shows these columns."""
+    if not any(collection.view for collection in catalog.collections.values()):
+        return []
+    tables = {name: made for name, made in whole.collections.items() if not made.view}
+    between = index_relations(replace(whole, collections=tables, functions=())).between
+    found = []
+    for view in catalog.collections.values():
+        shown: dict[str, dict[str, str]] = defaultdict(dict)
+        for column, (table, origin) in view.origins.items():
+            if view.field(column) is not None:
+                shown[table].setdefault(origin, column)
+        for table, columns in shown.items():
+            for relations in between.get(table, {}).values():
+                found += [moved for one in relations if (moved := _from_view(one, view.name, columns)) is not None]
+            for source, targets in between.items():
+                relations = targets.get(table, ()) if source != table else ()
+                found += [moved for one in relations if (moved := _to_view(one, view.name, columns)) is not None]
+    return [relation for relation in found if _is_shown(relation, catalog)]
+
+
+def _is_shown(relation: Relation, catalog: Catalog) -> bool:
+    """Whether everything it goes by is in the catalog."""
+    junction = relation.junction
+    pairs = [(relation.source, relation.target, relation.columns)]
+    if junction is not None:
+        pairs = [
+            (relation.source, junction.collection, junction.source_columns),
+            (junction.collection, relation.target, junction.target_columns),
+        ]
+    for source, target, columns in pairs:
+        one, other = catalog.collection(source), catalog.collection(target)
+        if one is None or other is None:
+            return False
+        if any(one.field(ours) is None or other.field(theirs) is None for ours, theirs in columns):
+            return False
+    return True
+
+
+def _from_view(relation: Relation, view: str, columns: Mapping[str, str]) -> Relation | None:
+    junction = relation.junction
+    pairs = relation.columns if junction is None else junction.source_columns
+    if any(ours not in columns for ours, _ in pairs):
+        return None
+    renamed = tuple((columns[ours], theirs) for ours, theirs in pairs)
+    if junction is not None:
+        return replace(relation, source=view, junction=replace(junction, source_columns=renamed))
+    return replace(relation, source=view, columns=renamed)
+
+
+def _to_view(relation: Relation, view: str, columns: Mapping[str, str]) -> Relation | None:
+    junction = relation.junction
+    pairs = relation.columns if junction is None else junction.target_columns
+    if any(theirs not in columns for _, theirs in pairs):
+        return None
+    renamed = tuple((ours, columns[theirs]) for ours, theirs in pairs)
+    if junction is not None:
+        return replace(relation, target=view, junction=replace(junction, target_columns=renamed))
+    return replace(relation, target=view, columns=renamed)
+
+
+def _computed(catalog: Catalog) -> Iterator[Relation]:
+    """Functions that take a row of one collection and give rows of one."""
+    for function in catalog.functions:
+        source, target = function.of, function.collection
+        if source in catalog.collections and target in catalog.collections and function.volatility != "volatile":
+            many = function.returns_set and not function.one_row
+            yield Relation(
+                source=source,
+                target=target,
+                cardinality="one-to-many" if many else "many-to-one",
+                constraint=function.name,
+                computed=function,
+            )
 
 
 def _both_ways(catalog: Catalog, collection: Collection, key: ForeignKey) -> tuple[Relation, Relation]:
@@ -196,6 +286,8 @@ def _names(relation: Relation) -> set[str]:
 def _hints(relation: Relation) -> set[str]:
     """What may stand after ``!`` to mean this relation."""
     junction = relation.junction
+    if relation.computed is not None:
+        return {relation.constraint}
     if junction is not None:
         hints = {junction.collection, junction.target_key}
         if len(junction.target_columns) == 1:

@@ -45,7 +45,7 @@ from mbaas.core.query.types import (
     Star,
     Window,
 )
-from mbaas.core.schema.catalog import Collection, Field
+from mbaas.core.schema.catalog import Collection, Field, Function
 
 
 def resolve_list(query: ReadQuery, resolver: Resolver) -> ListPlan:
@@ -55,7 +55,7 @@ def resolve_list(query: ReadQuery, resolver: Resolver) -> ListPlan:
         answer=Answer(
             singular=query.media.kind == "object",
             stripped=query.media.stripped,
-            total=query.preferences.count is not None,
+            total=query.preferences.count,
         ),
     )
 
@@ -79,7 +79,7 @@ class Resolver:
         return self.names.columns(collection, privileged=self.privileged)
 
     def owner(self, collection: Collection) -> Owner:
-        return Owner(collection.name, self.columns(collection.name))
+        return Owner(collection.name, self.columns(collection.name), self.names.computed(collection.name))
 
     def writes(self, field: Field) -> bool:
         """Whether a caller's value is taken at all. Without the service key what the server fills is dropped."""
@@ -90,10 +90,14 @@ class Resolver:
         handed_out = field.default is not None or field.identity
         return not self.privileged and field.name in collection.key and handed_out
 
-    def where(self, collection: Collection, parts: ReadParts) -> Expr:
-        """The filters of the collection itself, for a write: no embed can be tested in them."""
+    def where(self, collection: Collection, parts: ReadParts) -> tuple[Expr, tuple[Function, ...]]:
+        """The filters of the collection itself, for a write, and the functions whose fields they read.
+
+        No embed can be tested in them.
+        """
         owner = self.owner(collection)
-        return all_of(*(_filter(one, owner, {}) for path, one in parts.filters if not path))
+        where = all_of(*(_filter(one, owner, {}) for path, one in parts.filters if not path))
+        return where, tuple(owner.used.values())
 
     def read(self, collection: Collection, parts: ReadParts) -> ReadPlan:
         said = _Said(parts.filters, parts.order, parts.windows)
@@ -137,19 +141,23 @@ class Resolver:
                 if item.alias:
                     tests[item.alias] = embed
                 if item.spread:
+                    grouped = grouped or embed.plan.aggregates
                     outputs.append(SpreadOutput(embed.alias))
                 elif item.items:
                     outputs.append(EmbedOutput(item.alias or item.target, embed.alias))
         window = said.windows.get((), _WINDOW)
+        where = all_of(*(_filter(one, owner, tests) for path, one in said.filters if not path))
+        order = tuple(self._order(term, owner, tests) for term in said.order.get((), ()))
         return ReadPlan(
             collection=collection,
             outputs=tuple(outputs),
-            where=all_of(*(_filter(one, owner, tests) for path, one in said.filters if not path)),
-            order=tuple(self._order(term, owner, tests) for term in said.order.get((), ())),
+            where=where,
+            order=order,
             limit=least(window.limit, self.max_rows),
             offset=window.offset,
             embeds=tuple(embeds),
             grouped=grouped,
+            computed=tuple(owner.used.values()),
         )
 
     def _embed(self, parent: Collection, item: EmbedItem, said: _Said) -> Embed:
@@ -160,7 +168,9 @@ class Resolver:
         if relation.to_one:
             plan = msgspec.structs.replace(plan, order=(), limit=1, offset=0)
         if item.spread and plan.grouped:
-            raise Unsupported("aggregates inside a spread")
+            if not relation.to_one:
+                raise Unsupported("Aggregates are not implemented for one-to-many or many-to-many spreads.")
+            plan = msgspec.structs.replace(plan, grouped=False)
         return Embed(alias=alias, relation=relation, plan=plan, inner=item.inner)
 
     def _order(self, term: OrderTerm, owner: Owner, embeds: Mapping[str, Embed]) -> Order:

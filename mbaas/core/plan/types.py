@@ -5,6 +5,7 @@ A plan is a tree: each embed holds the plan of its own rows. ``alias`` ("e1", "e
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -13,9 +14,11 @@ from mbaas.core.expr.types import TRUE, Column, Expr
 from mbaas.core.plan.relations import Relation
 from mbaas.core.schema.catalog import Argument, Collection, Field, Function
 
+Counting: TypeAlias = Literal["exact", "planned", "estimated"]
 AggregateName: TypeAlias = Literal["sum", "avg", "min", "max", "count"]
 
-_EMBED_TEST = "\0"  # no column of PostgreSQL can hold a NUL, so no name of a caller meets this one
+_EMBED_TEST = "\0"  # no column of PostgreSQL can hold a NUL, so no name of a caller meets these
+_COMPUTED = "\0\0"
 
 
 def embed_test(alias: str) -> Column:
@@ -29,7 +32,22 @@ def tested_embed(column: Column) -> str | None:
     >>> tested_embed(embed_test("e1")), tested_embed(Column("e1"))
     ('e1', None)
     """
-    return column.name[1:] if column.name.startswith(_EMBED_TEST) else None
+    name = column.name
+    return name[1:] if name.startswith(_EMBED_TEST) and not name.startswith(_COMPUTED) else None
+
+
+def computed_field(function: str) -> Column:
+    """A virtual column: what the function of that name makes of the row."""
+    return Column(_COMPUTED + function)
+
+
+def computed_by(column: Column) -> str | None:
+    """The function when the column is computed.
+
+    >>> computed_by(computed_field("f")), computed_by(embed_test("e1"))
+    ('f', None)
+    """
+    return column.name[2:] if column.name.startswith(_COMPUTED) else None
 
 
 class FieldOutput(msgspec.Struct, frozen=True, tag="field"):
@@ -56,7 +74,10 @@ class EmbedOutput(msgspec.Struct, frozen=True, tag="embed"):
 
 
 class SpreadOutput(msgspec.Struct, frozen=True, tag="spread"):
-    """The keys of a to-one embed, lifted to this level."""
+    """The keys of an embed, lifted to this level; each a list when there may be several records.
+
+    Aggregates of a to-one embed are lifted too: they are of the rows here, and the embed gives what they are made of.
+    """
 
     alias: str
 
@@ -85,8 +106,9 @@ class Embed(msgspec.Struct, frozen=True, kw_only=True):
 class ReadPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Rows of one collection, or of a function's result.
 
-    collection: whose rows; ``None``: a function's, of a type that is no collection's. grouped: there are aggregates, so
-    the other outputs group. outputs may be empty: an embed that only filters.
+    collection: whose rows; ``None``: a function's, of a type that is no collection's. grouped: there are aggregates of
+    this level's rows, so the other outputs group. outputs may be empty: an embed that only filters. computed: the
+    functions whose fields are read.
     """
 
     collection: Collection | None
@@ -97,6 +119,20 @@ class ReadPlan(msgspec.Struct, frozen=True, kw_only=True):
     offset: int = 0
     embeds: tuple[Embed, ...] = ()
     grouped: bool = False
+    computed: tuple[Function, ...] = ()
+
+    @property
+    def aggregates(self) -> bool:
+        """Whether there are any among its keys, its own or lifted ones."""
+        return any(isinstance(output, AggregateOutput) for _, output in self.columns())
+
+    def columns(self) -> Iterator[tuple[str, Output]]:
+        """The columns of one row, in order: the key of each and its output, for a spread one that of the embed."""
+        for output in self.outputs:
+            if isinstance(output, SpreadOutput):
+                yield from dict(self.embed(output.alias).plan.columns()).items()
+            else:
+                yield output.key, output
 
     def embed(self, alias: str) -> Embed:
         return next(embed for embed in self.embeds if embed.alias == alias)
@@ -106,7 +142,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What goes out besides doing it.
 
     rows: the representation, ``None``: none. location: ``rows`` are keys, for that header. singular: exactly one row
-    or nothing happens. max_affected: more rows and nothing happens. total: of a read, rows regardless of the window.
+    or nothing happens. max_affected: more rows and nothing happens. total: of a read, how to know the rows regardless
+    of the window; ``None``: not at all. rollback: it is all taken back in the end.
     """
 
     rows: ReadPlan | None = None
@@ -114,7 +151,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     singular: bool = False
     stripped: bool = False
     max_affected: int | None = None
-    total: bool = False
+    total: Counting | None = None
+    rollback: bool = False
 
 
 class Conflict(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,19 +183,24 @@ class InsertPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UpdatePlan(msgspec.Struct, frozen=True, kw_only=True):
-    """payload: one JSON object, as text. fields: those it changes. fixed: those it names that must be as they are."""
+    """payload: one JSON object, as text. fields: those it changes. fixed: those it names that must be as they are.
+
+    computed: as of ``ReadPlan``, read by ``where``.
+    """
 
     collection: Collection
     payload: str
     fields: tuple[Field, ...]
     fixed: tuple[Field, ...] = ()
     where: Expr = TRUE
+    computed: tuple[Function, ...] = ()
     answer: Answer = Answer()
 
 
 class DeletePlan(msgspec.Struct, frozen=True, kw_only=True):
     collection: Collection
     where: Expr = TRUE
+    computed: tuple[Function, ...] = ()
     answer: Answer = Answer()
 
 

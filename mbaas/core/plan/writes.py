@@ -9,13 +9,13 @@ from mbaas.core.expr.types import Column
 from mbaas.core.plan.errors import NoUniqueTarget
 from mbaas.core.plan.resolve import Resolver
 from mbaas.core.plan.types import Answer, Conflict, DeletePlan, FieldOutput, InsertPlan, ReadPlan, UpdatePlan
-from mbaas.core.query.errors import Unsupported
+from mbaas.core.query.errors import Unsupported, ViewNotWritten
 from mbaas.core.query.types import DeleteQuery, InsertQuery, Preferences, UpdateQuery
 from mbaas.core.schema.catalog import Collection, Field
 
 
 def resolve_insert(query: InsertQuery, resolver: Resolver) -> InsertPlan:
-    collection = resolver.collection(query.collection)
+    collection = _writable(query.collection, resolver)
     fields = tuple(field for field in _named(query.columns, collection, resolver) if resolver.writes(field))
     return InsertPlan(
         collection=collection,
@@ -31,27 +31,38 @@ def resolve_insert(query: InsertQuery, resolver: Resolver) -> InsertPlan:
 def resolve_update(query: UpdateQuery, resolver: Resolver) -> UpdatePlan:
     """A payload whose fields are all dropped still hits its rows: they are found, and given back."""
     _check_window(query)
-    collection = resolver.collection(query.collection)
+    collection = _writable(query.collection, resolver)
     named = _named(query.columns, collection, resolver)
     fixed = tuple(field for field in named if resolver.fixes(collection, field))
+    where, computed = resolver.where(collection, query.parts)
     return UpdatePlan(
         collection=collection,
         payload=query.payload,
         fields=tuple(field for field in named if resolver.writes(field) and field not in fixed),
         fixed=fixed,
-        where=resolver.where(collection, query.parts),
+        where=where,
+        computed=computed,
         answer=_answer(query, collection, resolver),
     )
 
 
 def resolve_delete(query: DeleteQuery, resolver: Resolver) -> DeletePlan:
     _check_window(query)
-    collection = resolver.collection(query.collection)
+    collection = _writable(query.collection, resolver)
+    where, computed = resolver.where(collection, query.parts)
     return DeletePlan(
         collection=collection,
-        where=resolver.where(collection, query.parts),
+        where=where,
+        computed=computed,
         answer=_answer(query, collection, resolver),
     )
+
+
+def _writable(name: str, resolver: Resolver) -> Collection:
+    collection = resolver.collection(name)
+    if collection.view:
+        raise ViewNotWritten(name)
+    return collection
 
 
 def _named(columns: Iterable[str], collection: Collection, resolver: Resolver) -> tuple[Field, ...]:
@@ -98,6 +109,7 @@ def _answer(query: InsertQuery | UpdateQuery | DeleteQuery, collection: Collecti
         singular=query.media.kind == "object",
         stripped=query.media.stripped,
         max_affected=max_affected(preferences),
+        rollback=preferences.transaction == "rollback",
     )
 
 

@@ -261,6 +261,15 @@ class MethodNotAllowed(QueryError):
         super().__init__(f"Unsupported HTTP method: {method}")
 
 
+class ViewNotWritten(MethodNotAllowed):
+    """A view is only read."""
+
+    code = "view_not_written"
+
+    def __init__(self, name: str) -> None:
+        QueryError.__init__(self, f"{name} is a view, which can only be read")
+
+
 class CallMethodNotAllowed(MethodNotAllowed):
     """A function is called by GET, HEAD or POST."""
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from mbaas.core.errors import BodyInvalid
 from mbaas.core.query.errors import NotAcceptable, PreferenceInvalid, UnknownSchema, shorten
-from mbaas.core.query.types import Media, Preferences
+from mbaas.core.query.types import Explain, Media, Preferences
 
 Kind: TypeAlias = Literal["json", "object", "csv", "openapi"]
 BodyKind: TypeAlias = Literal["json", "csv", "form", "text", "bytes"]
@@ -30,6 +30,7 @@ _APPLIED = ("resolution", "missing", "return", "count", "tx", "handling")  # in 
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 # A quote that is never closed runs to the end: to look for its end and then give up would cost the rest each time.
 _OUTSIDE_QUOTES = re.compile(r'(?:[^,"]++|"(?:[^"\\]++|\\.)*(?:"|\\?\Z))+', re.DOTALL)
+_OUTSIDE_QUOTED = re.compile(r'(?:[^;"]++|"(?:[^"\\]++|\\.)*(?:"|\\?\Z))+', re.DOTALL)
 _QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)", re.ASCII)
 
 _KINDS: dict[str, Kind] = {
@@ -41,6 +42,12 @@ _KINDS: dict[str, Kind] = {
     "text/csv": "csv",
     "application/openapi+json": "openapi",
 }
+_PLANS: dict[str, Literal["text", "json"]] = {
+    "application/vnd.pgrst.plan": "text",
+    "application/vnd.pgrst.plan+text": "text",
+    "application/vnd.pgrst.plan+json": "json",
+}
+_EXPLAINED = ("analyze", "verbose", "settings", "buffers", "wal")
 _STRIPPABLE = frozenset(name for name in _KINDS if ".pgrst." in name)
 _BODIES: dict[str, BodyKind] = {
     "application/json": "json",
@@ -96,8 +103,6 @@ def _normalized(text: str) -> tuple[str, Any] | None:
 def applied(preferences: Preferences) -> str | None:
     """The value of ``Preference-Applied``, ``None`` when there is none to name.
 
-    Set ``transaction`` back to ``None`` first where a caller may not choose it.
-
     >>> applied(Preferences(representation="minimal", count="exact"))
     'return=minimal, count=exact'
     """
@@ -111,10 +116,11 @@ def applied(preferences: Preferences) -> str | None:
     return ", ".join(said) or None
 
 
-def parse_accept(value: str | None, offers: tuple[Kind, ...] = ROWS) -> Media:
+def parse_accept(value: str | None, offers: tuple[Kind, ...] = ROWS, *, plans: bool = False) -> Media:
     """The media type that suits the caller best. offers: what the route makes, its own favourite first.
 
-    Types nobody makes are passed over. Raises NotAcceptable when none is left.
+    plans: whether the caller may ask how a request is carried out. Types nobody makes are passed over.
+    Raises NotAcceptable when none is left.
 
     >>> parse_accept("text/unknown, application/vnd.pgrst.object;nulls=stripped")
     Media(kind='object', stripped=True)
@@ -128,7 +134,7 @@ def parse_accept(value: str | None, offers: tuple[Kind, ...] = ROWS) -> Media:
     for position, item in enumerate(_split(value)):
         name, parameters = _media_type(item)
         accepted.append(shorten(item))
-        media = _offered(name, parameters, offers)
+        media = _explained(name, parameters, offers) if plans and name in _PLANS else _offered(name, parameters, offers)
         quality = _quality(parameters.get("q"))
         if media is not None and quality > 0:
             wanted.append((-quality, position, media))
@@ -143,6 +149,11 @@ def content_type(media: Media) -> bytes:
     >>> content_type(Media(kind="object", stripped=True))
     b'application/vnd.pgrst.object+json;nulls=stripped; charset=utf-8'
     """
+    if media.explain is not None:
+        options = f"; options={'|'.join(media.explain.options)}" if media.explain.options else ""
+        inner = _CONTENT_TYPES[media.kind, media.stripped].removesuffix(b"; charset=utf-8").decode()
+        explained = f'application/vnd.pgrst.plan+{media.explain.format}; for="{inner}"{options}; charset=utf-8'
+        return explained.encode()
     return _CONTENT_TYPES[media.kind, media.stripped]
 
 
@@ -188,13 +199,23 @@ def _offered(name: str, parameters: dict[str, str], offers: tuple[Kind, ...]) ->
     return Media(kind=kind, stripped=name in _STRIPPABLE and parameters.get("nulls") == "stripped")
 
 
+def _explained(name: str, parameters: dict[str, str], offers: tuple[Kind, ...]) -> Media | None:
+    """``application/vnd.pgrst.plan+json; for="text/csv"; options=analyze|verbose``; unknown options are passed over."""
+    inner = _offered(*_media_type(parameters.get("for", "application/json")), offers)
+    if inner is None:
+        return None
+    given = parameters.get("options", "").split("|")
+    explain = Explain(_PLANS[name], tuple(option for option in _EXPLAINED if option in given))
+    return Media(kind=inner.kind, stripped=inner.stripped, explain=explain)
+
+
 def _split(value: str) -> Iterator[str]:
     items = value.split(",") if '"' not in value else _OUTSIDE_QUOTES.findall(value)
     return (item.strip() for item in items if item.strip())
 
 
 def _media_type(text: str) -> tuple[str, dict[str, str]]:
-    name, *parameters = text.split(";")
+    name, *parameters = text.split(";") if '"' not in text else _OUTSIDE_QUOTED.findall(text)
     pairs = (parameter.partition("=") for parameter in parameters)
     return name.strip().lower(), {key.strip().lower(): value.strip().strip('"') for key, _, value in pairs}
 

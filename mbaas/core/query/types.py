@@ -138,11 +138,19 @@ class Preferences(msgspec.Struct, frozen=True, kw_only=True):
     unknown: tuple[str, ...] = ()
 
 
+class Explain(msgspec.Struct, frozen=True):
+    """How PostgreSQL carries a request out, instead of doing it. options: of EXPLAIN, in the order given."""
+
+    format: Literal["text", "json"] = "text"
+    options: tuple[str, ...] = ()
+
+
 class Media(msgspec.Struct, frozen=True, kw_only=True):
-    """What the answer's body shall be. stripped: without null keys."""
+    """What the answer's body shall be. stripped: without null keys. explain: the plan of making that body."""
 
     kind: Literal["json", "object", "csv", "openapi"] = "json"
     stripped: bool = False
+    explain: Explain | None = None
 
 
 class Payload(msgspec.Struct, frozen=True):

@@ -286,6 +286,10 @@ class _Reader:
             raise RuleError(
                 f"there is no collection {table.name!r}", hint=f"did you mean {near[0]!r}?" if near else None
             )
+        if collection.view:
+            raise RuleError(
+                f"{table.name!r} is a view", hint="a rule asks tables: it may be needed before the view is made"
+            )
         alias = table.alias or table.name
         if any(alias == scope for scope, _ in self._scopes):
             raise RuleError(f"{alias!r} names two things", hint=f"from {table.name} as another_name")

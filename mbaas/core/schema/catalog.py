@@ -100,7 +100,11 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Collection(msgspec.Struct, frozen=True, kw_only=True):
-    """A PostgreSQL table of schema ``public`` and how it is served. ``key``: primary key columns, in order."""
+    """A PostgreSQL table of schema ``public`` and how it is served. ``key``: primary key columns, in order.
+
+    view: it is a view, somebody else's to make, which can only be read. origins: by a column of the view, the
+    collection and field that it shows as they are.
+    """
 
     name: str
     fields: tuple[Field, ...]
@@ -113,6 +117,8 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     audit: bool = False
     renamed_from: str | None = None
     description: str | None = None
+    view: bool = False
+    origins: dict[str, tuple[str, str]] = {}
 
     def field(self, name: str) -> Field | None:
         return next((field for field in self.fields if field.name == name), None)
@@ -154,7 +160,10 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
 
     returns: PostgreSQL's spelling; ``void`` for none. returns_set: an array of rows on the wire. collection: set when
     the result is a row of that collection. composite: the result has columns (``columns`` names them for a table type).
-    execute: roles that may call it. source: the SQL that creates it.
+    execute: roles that may call it. one_row: a set that says of itself that it has a row at most.
+
+    of: the collection whose row is its only argument, and row: the columns of that, in order. Such a function is a
+    field of the collection, computed when it is asked for; one that gives rows of a collection is a relation to it.
     """
 
     name: str
@@ -166,6 +175,19 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     columns: tuple[tuple[str, str], ...] = ()
     volatility: Volatility = "volatile"
     execute: tuple[str, ...] = ()
+    one_row: bool = False
+    of: str | None = None
+    row: tuple[str, ...] = ()
+
+    @property
+    def relates(self) -> bool:
+        """Whether it leads from a row to rows of a collection."""
+        return self.of is not None and self.collection is not None
+
+    @property
+    def computes(self) -> bool:
+        """Whether it gives a row another field."""
+        return self.of is not None and self.collection is None and not self.returns_set and self.returns != "void"
 
 
 class Catalog(msgspec.Struct, frozen=True, kw_only=True):

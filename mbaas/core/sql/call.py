@@ -16,7 +16,10 @@ from mbaas.core.sql.rows import window_of
 def needs_owner(authorized: AuthorizedCall) -> bool:
     """Whether what the result shows is for a second statement, ``render_given``."""
     rows = authorized.rows
-    return rows is not None and (bool(rows.embeds) or (rows.visible is not None and rows.visible.masks is not None))
+    if rows is None:
+        return False
+    masked = rows.visible is not None and rows.visible.masks is not None
+    return masked or bool(rows.embeds) or bool(rows.plan.computed)
 
 
 def render_call(authorized: AuthorizedCall) -> Statement:
@@ -36,15 +39,16 @@ def render_call(authorized: AuthorizedCall) -> Statement:
 def _bare(plan: CallPlan) -> Fragment:
     """A function whose result has no columns."""
     call = _call(plan)
+    strip = "json_strip_nulls" if plan.answer.stripped else ""
     if plan.function.returns_set:
         values = concat("select f.v from ", _arguments(plan), " cross join lateral ", call, " as f(v)")
         called = concat("with called as materialized (", values, ") ")
         total = "(select count(*) from called)" if plan.answer.total else "null"
         window = concat("(select v from called", window_of(plan), ") c")
-        return concat(called, f"select coalesce(json_agg(c.v), '[]'), count(*), {total} from ", window)
+        return concat(called, f"select {strip}(coalesce(json_agg(c.v), '[]')), count(*), {total} from ", window)
     if plan.function.returns == "void":
         return concat("select null::json, 1, null from ", _arguments(plan), " cross join lateral ", call, " as f(v)")
-    return concat("select to_json(", call, "), 1, null from ", _arguments(plan))
+    return concat(f"select {strip}(to_json(", call, ")), 1, null from ", _arguments(plan))
 
 
 def _rows_of(plan: CallPlan) -> Fragment:

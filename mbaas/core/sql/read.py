@@ -10,6 +10,8 @@ from mbaas.core.plan.types import Answer
 from mbaas.core.sql.fragment import Fragment, Statement, concat, identifier, join, sql, statement, value
 from mbaas.core.sql.rows import ROOT, Rows
 
+EXACT_UP_TO = 10_000  # rows that an estimated total counts for real
+
 
 def render_list(authorized: AuthorizedList, *, body: bool = True) -> Statement:
     """One row: JSON array as text, number of records, and the total (null when not asked for).
@@ -24,7 +26,11 @@ def compose_list(authorized: AuthorizedList, *, body: bool = True) -> Fragment:
     rows = Rows(authorized.identity)
     level = rows.select(authorized.rows, ROOT)
     answer = authorized.answer
-    total = concat("(", rows.count(authorized.rows, ROOT), ")") if answer.total else sql("null")
+    total = sql("null")
+    if answer.total == "exact":
+        total = concat("(", rows.count(authorized.rows, ROOT), ")")
+    elif answer.total == "estimated":
+        total = concat("(", rows.count(authorized.rows, ROOT, most=EXACT_UP_TO + 1), ")")
     # To count j is to compute its columns, so that HEAD fails where GET does.
     shown = f"{array(stripped=answer.stripped)}, count(*)" if body else "null, count(j)"
     return concat(f"select {shown}, ", total, " from (", level, ") j")
@@ -34,6 +40,12 @@ def render_lists(lists: Sequence[AuthorizedList]) -> Statement:
     """Several lists as one statement, so by one snapshot: the row of each behind that of the one before."""
     found = (concat("(", compose_list(one), f") q{number}") for number, one in enumerate(lists))
     return statement(concat("select * from ", join(" cross join ", found)))
+
+
+def render_estimate(authorized: AuthorizedList) -> Statement:
+    """One row of JSON: how PostgreSQL would find the rows, regardless of the window; it does not look for them."""
+    rows = Rows(authorized.identity)
+    return statement(concat("explain (format json) ", rows.counted(authorized.rows, ROOT)))
 
 
 def render_given(identity: Identity, shown: AuthorizedRows, answer: Answer, payload: str) -> Statement:

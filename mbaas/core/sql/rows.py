@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from mbaas.core.expr.types import TRUE, And, Column, Expr
+from mbaas.core.expr.types import TRUE, And, Claim, Column, Expr
 from mbaas.core.expr.walk import own_columns
 from mbaas.core.identity import Identity
 from mbaas.core.plan.authorize import AuthorizedRows, Visible
@@ -26,11 +26,13 @@ from mbaas.core.plan.types import (
     Output,
     ReadPlan,
     SpreadOutput,
+    computed_by,
     embed_test,
     tested_embed,
 )
+from mbaas.core.schema.catalog import Function
 from mbaas.core.sql.expressions import may_raise, render_expr
-from mbaas.core.sql.fragment import Fragment, concat, identifier, join, quote, sql, value
+from mbaas.core.sql.fragment import Fragment, concat, identifier, join, quote, quote_text, sql, value
 
 ROOT = "r0"
 
@@ -87,20 +89,29 @@ class Rows:
         cut = concat("(select ", alias, ".* from ", relation, where, ending, ") ", alias)
         return concat("select ", outputs, " from ", cut, laterals)
 
-    def count(self, rows: AuthorizedRows, alias: str, *, source: Fragment | None = None) -> Fragment:
-        """The select statement of how many rows there are regardless of the window."""
-        if rows.plan.grouped:
-            plan = msgspec.structs.replace(rows.plan, order=(), limit=None, offset=0)
-            groups = self.select(msgspec.structs.replace(rows, plan=plan), alias, source=source)
-            return concat("select count(*) from (", groups, ") c")
+    def count(
+        self, rows: AuthorizedRows, alias: str, *, source: Fragment | None = None, most: int | None = None
+    ) -> Fragment:
+        """The select statement of how many rows there are regardless of the window. most: where counting stops."""
+        if rows.plan.grouped or most is not None:
+            stop = "" if most is None else f" limit {most:d}"
+            return concat("select count(*) from (", self.counted(rows, alias, source=source), stop, ") c")
         relation, where = self.matching(rows, alias, source=source)
         return concat("select count(*) from ", relation, where)
+
+    def counted(self, rows: AuthorizedRows, alias: str, *, source: Fragment | None = None) -> Fragment:
+        """The select statement of the rows themselves, regardless of the window, without what is in them."""
+        if rows.plan.grouped:
+            plan = msgspec.structs.replace(rows.plan, order=(), limit=None, offset=0)
+            return self.select(msgspec.structs.replace(rows, plan=plan), alias, source=source)
+        relation, where = self.matching(rows, alias, source=source)
+        return concat("select 1 from ", relation, where)
 
     def matching(
         self, rows: AuthorizedRows, alias: str, *, source: Fragment | None = None, link: Fragment | None = None
     ) -> tuple[Fragment, Fragment]:
         """The visible rows that meet the filters: what stands behind FROM, and the WHERE clause."""
-        column = self._columns(rows, alias)
+        column = self.columns(rows, alias)
         fenced = rows.visible is not None and rows.visible.rule != TRUE
         safe: list[Fragment] = [] if link is None else [link]
         risky: list[Fragment] = []
@@ -125,6 +136,11 @@ class Rows:
         plain = of(ROOT)
 
         def column(column: Column) -> Fragment:
+            if (name := computed_by(column)) is not None:
+                return self._computed(rows, name, masked)
+            return masked(column)
+
+        def masked(column: Column) -> Fragment:
             mask = masks.get(column.name)
             found = plain(column)
             return found if mask is None else concat("case when ", self.expr(mask, plain), " then ", found, " end")
@@ -139,16 +155,41 @@ class Rows:
             parts.append(found)
         return _where(parts)
 
-    def _columns(self, rows: AuthorizedRows, alias: str) -> Callable[[Column], Fragment]:
+    def columns(self, rows: AuthorizedRows, alias: str) -> Callable[[Column], Fragment]:
+        """The columns of a row as it is seen, the virtual ones too."""
         plain = of(alias)
-        if not rows.plan.embeds:
+        if not rows.plan.embeds and not rows.plan.computed:
             return plain
 
         def column(column: Column) -> Fragment:
+            if (name := computed_by(column)) is not None:
+                return self._computed(rows, name, plain)
             embed = tested_embed(column)
             return plain(column) if embed is None else self._exists(rows, embed, alias)
 
         return column
+
+    def _computed(self, rows: AuthorizedRows, name: str, column: Callable[[Column], Fragment]) -> Fragment:
+        """What a function makes of the row as it is seen."""
+        function = next(function for function in rows.plan.computed if function.name == name)
+        call = self._call(function, rows, column)
+        # What depends on the row alone asks nothing of the database, so that it does not matter who asks.
+        return call if function.volatility == "immutable" else self._as_caller(call)
+
+    def _call(self, function: Function, rows: AuthorizedRows, column: Callable[[Column], Fragment]) -> Fragment:
+        """A function of the row. A field that is hidden from the caller is null in it."""
+        assert rows.visible is not None, "the row is a collection's"  # noqa: S101
+        masks = rows.visible.masks
+        shown = function.row if masks is None else {name for name, _ in masks}
+        cells = join(", ", (column(Column(name)) if name in shown else sql("null") for name in function.row))
+        row = concat("row(", cells, ")::", identifier("public", rows.visible.collection))
+        return concat(identifier("public", function.name), "(", row, ")")
+
+    def _as_caller(self, found: Fragment) -> Fragment:
+        """The same, found out in the caller's role and with its claims: CASE and the argument keep the order."""
+        role = quote_text(self.identity.role)
+        claims = self.expr(Claim("jwt"), of(ROOT))
+        return concat("case when mbaas.enter(", role, ", ", claims, ") then mbaas.leave(", found, ") end")
 
     def _exists(self, rows: AuthorizedRows, name: str, alias: str) -> Fragment:
         embed = rows.plan.embed(name)
@@ -158,8 +199,19 @@ class Rows:
         return concat("exists (select 1 from ", relation, where, window, ")")
 
     def _linked(self, rows: AuthorizedRows, embed: Embed, alias: str) -> tuple[Fragment, Fragment]:
-        child = _row_alias(embed)
-        return self.matching(rows.embeds[embed.alias], child, link=self._link(rows, embed, alias))
+        source, link = self._tied(rows, embed, alias)
+        return self.matching(rows.embeds[embed.alias], _row_alias(embed), source=source, link=link)
+
+    def _tied(self, rows: AuthorizedRows, embed: Embed, alias: str) -> tuple[Fragment | None, Fragment | None]:
+        """Where the embed's rows come from, ``None``: their collection, and what ties them to the row of ``alias``."""
+        function = embed.relation.computed
+        if function is None:
+            return None, self._link(rows, embed, alias)
+        # In the select list, where PostgreSQL never puts the function's body in place of the call: it runs as a whole.
+        call = self._call(function, rows, of(alias))
+        found = concat("(select json_agg(f.v) from (select ", call, " as v offset 0) f where not (f.v is null))")
+        target = concat("null::", identifier("public", embed.relation.target))
+        return concat("json_populate_recordset(", target, ", ", self._as_caller(found), ")"), None
 
     def _link(self, rows: AuthorizedRows, embed: Embed, alias: str) -> Fragment:
         """What ties the embed's rows to the row of ``alias``."""
@@ -180,7 +232,8 @@ class Rows:
         for output in rows.plan.outputs:
             if isinstance(output, EmbedOutput | SpreadOutput):
                 embed = rows.plan.embed(output.alias)
-                level = self.select(rows.embeds[embed.alias], _row_alias(embed), link=self._link(rows, embed, alias))
+                source, link = self._tied(rows, embed, alias)
+                level = self.select(rows.embeds[embed.alias], _row_alias(embed), source=source, link=link)
                 found.append(
                     concat(" left join lateral (", _collected(output, embed, level), f") {embed.alias} on true")
                 )
@@ -190,7 +243,7 @@ class Rows:
         found: list[Fragment] = []
         plain: list[str] = []  # most outputs are columns, and they are the same text every time
         for output in rows.plan.outputs:
-            if isinstance(output, FieldOutput) and isinstance(output.expr, Column):
+            if isinstance(output, FieldOutput) and isinstance(output.expr, Column) and not computed_by(output.expr):
                 name, key = output.expr.name, output.key
                 plain.append(f"{alias}.{quote(name)}" if name == key else f"{alias}.{quote(name)} as {quote(key)}")
                 continue
@@ -204,18 +257,29 @@ class Rows:
 
     def _output(self, output: Output, rows: AuthorizedRows, alias: str) -> Iterator[Fragment]:
         if isinstance(output, FieldOutput):
-            yield concat(self.expr(output.expr, of(alias)), " as ", identifier(output.key))
+            yield concat(self.expr(output.expr, self.columns(rows, alias)), " as ", identifier(output.key))
         elif isinstance(output, AggregateOutput):
-            argument = sql("*") if output.argument is None else self.expr(output.argument, of(alias))
-            cast = "" if output.cast is None else f"::{output.cast}"
-            yield concat(f"{output.function}(", argument, f"){cast} as ", identifier(output.key))
+            column = self.columns(rows, alias)
+            if rows.plan.grouped:
+                argument = sql("*") if output.argument is None else self.expr(output.argument, column)
+                yield _aggregate(output, argument)
+            else:  # lifted
+                argument = sql("1") if output.argument is None else self.expr(output.argument, column)
+                yield concat(argument, " as ", identifier(output.key))
         elif isinstance(output, EmbedOutput):
             embed = rows.plan.embed(output.alias)
             lateral = f"coalesce({embed.alias}.value, '[]')" if not embed.relation.to_one else f"{embed.alias}.value"
             yield concat(lateral, "::jsonb as " if rows.plan.grouped else " as ", identifier(output.key))
         else:
-            for key in keys(rows.plan.embed(output.alias).plan):
-                yield concat(output.alias, ".", identifier(key))
+            embed = rows.plan.embed(output.alias)
+            for key, lifted in dict(embed.plan.columns()).items():
+                found = concat(output.alias, ".", identifier(key))
+                if rows.plan.grouped and isinstance(lifted, AggregateOutput):
+                    yield _aggregate(lifted, found)
+                elif rows.plan.grouped and (isinstance(lifted, EmbedOutput) or not embed.relation.to_one):
+                    yield concat(found, "::jsonb as ", identifier(key))  # json has no equality
+                else:
+                    yield found
 
     def _order(self, rows: AuthorizedRows, alias: str) -> Fragment:
         plan = rows.plan
@@ -232,21 +296,15 @@ class Rows:
             found = self.expr(term.expr, of(_row_alias(embed)))
             return concat("(select ", found, " from ", relation, where, f" limit 1){ending}")
         if rows.plan.grouped:
-            for output, position, _ in _positions(rows.plan):
-                if isinstance(output, FieldOutput) and output.expr == term.expr:
+            for position, (_, output) in enumerate(rows.plan.columns(), 1):
+                if output in rows.plan.outputs and isinstance(output, FieldOutput) and output.expr == term.expr:
                     return sql(f"{position}{ending}")
-        return concat(self.expr(term.expr, of(alias)), ending)
+        return concat(self.expr(term.expr, self.columns(rows, alias)), ending)
 
 
 def keys(plan: ReadPlan) -> tuple[str, ...]:
     """The keys of one row of the answer, in order."""
-    found: dict[str, None] = {}
-    for output in plan.outputs:
-        if isinstance(output, SpreadOutput):
-            found.update(dict.fromkeys(keys(plan.embed(output.alias).plan)))
-        else:
-            found[output.key] = None
-    return tuple(found)
+    return tuple(dict(plan.columns()))
 
 
 def _conditions(plan: ReadPlan) -> Iterator[Expr]:
@@ -263,14 +321,16 @@ def _may_raise(condition: Expr, rows: AuthorizedRows) -> bool:
     """Whether it can fail on some row, of this collection or of an embed that it tests."""
     if may_raise(condition):
         return True
-    if not rows.plan.embeds:
+    if not rows.plan.embeds and not rows.plan.computed:
         return False
-    tested = (tested_embed(Column(name)) for name in own_columns(condition))
+    columns = [Column(name) for name in own_columns(condition)]
+    if any(computed_by(column) is not None for column in columns):
+        return True
+    tested = (rows.plan.embed(alias) for column in columns if (alias := tested_embed(column)) is not None)
     return any(
-        _may_raise(inside, rows.embeds[alias])
-        for alias in tested
-        if alias is not None
-        for inside in _conditions(rows.embeds[alias].plan)
+        embed.relation.computed is not None
+        or any(_may_raise(inside, rows.embeds[embed.alias]) for inside in _conditions(embed.plan))
+        for embed in tested
     )
 
 
@@ -299,22 +359,15 @@ def _where(conditions: list[Fragment]) -> Fragment:
     return concat(" where ", join(" and ", conditions)) if conditions else _NOTHING
 
 
-def _positions(plan: ReadPlan) -> Iterator[tuple[Output, int, int]]:
-    """Each output with the position of its first column, from 1, and how many it has."""
-    position = 1
-    for output in plan.outputs:
-        width = len(keys(plan.embed(output.alias).plan)) if isinstance(output, SpreadOutput) else 1
-        yield output, position, width
-        position += width
+def _aggregate(output: AggregateOutput, argument: Fragment) -> Fragment:
+    cast = "" if output.cast is None else f"::{output.cast}"
+    return concat(f"{output.function}(", argument, f"){cast} as ", identifier(output.key))
 
 
 def _group(plan: ReadPlan) -> Fragment:
     """By position: an expression with a bound value would not be seen to be the same twice."""
     numbers = [
-        str(number)
-        for output, first, width in _positions(plan)
-        if not isinstance(output, AggregateOutput)
-        for number in range(first, first + width)
+        str(number) for number, (_, output) in enumerate(plan.columns(), 1) if not isinstance(output, AggregateOutput)
     ]
     return sql(" group by " + ", ".join(numbers)) if numbers else _NOTHING
 

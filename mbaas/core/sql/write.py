@@ -18,7 +18,7 @@ from mbaas.core.plan.authorize import (
     AuthorizedWrite,
     Visible,
 )
-from mbaas.core.plan.types import Answer, InsertPlan, ReadPlan
+from mbaas.core.plan.types import Answer, DeletePlan, InsertPlan, ReadPlan, UpdatePlan
 from mbaas.core.schema.catalog import Collection, Field
 from mbaas.core.sql.fragment import (
     Fragment,
@@ -197,20 +197,20 @@ def _update(authorized: AuthorizedUpdate, rows: Rows) -> Fragment:
         payload = concat(" from json_to_record(", value(plan.payload, "json"), ") as p", _types(named))
     return concat(
         *("update ", identifier("public", collection.name), f" {ROOT} set ", join(", ", changes), payload),
-        *(_target(collection, authorized.visible, plan.where, rows), _returning(authorized.rows, "false")),
+        *(_target(plan, authorized.visible, rows), _returning(authorized.rows, "false")),
     )
 
 
 def _delete(authorized: AuthorizedDelete, rows: Rows) -> Fragment:
     plan = authorized.plan
     table = identifier("public", plan.collection.name)
-    where = _target(plan.collection, authorized.visible, plan.where, rows)
+    where = _target(plan, authorized.visible, rows)
     return concat("delete from ", table, f" {ROOT}", where, _returning(authorized.rows, "false"))
 
 
-def _target(collection: Collection, visible: Visible, where: Expr, rows: Rows) -> Fragment:
+def _target(write: UpdatePlan | DeletePlan, visible: Visible, rows: Rows) -> Fragment:
     """The WHERE clause that picks the rows to write: those the rules let the caller see and the filters want."""
-    plan = ReadPlan(collection=collection, outputs=(), where=where)
+    plan = ReadPlan(collection=write.collection, outputs=(), where=write.where, computed=write.computed)
     return rows.target(AuthorizedRows(plan=plan, visible=visible))
 
 

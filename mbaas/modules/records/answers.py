@@ -63,10 +63,10 @@ def content_range(offset: int, rows: int, total: int | None) -> bytes:
 
 
 def applied_preferences(asked: Asked) -> tuple[Header, ...]:
-    """What of ``Prefer`` was honoured; a caller may not choose how the transaction ends."""
+    """What of ``Prefer`` was honoured."""
     if asked.preferences == _SILENT:
         return ()
-    found = applied(msgspec.structs.replace(asked.preferences, transaction=None))
+    found = applied(asked.preferences)
     return () if found is None else ((b"preference-applied", found.encode()),)
 
 

@@ -7,9 +7,10 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+from mbaas.config.settings import RestSettings
 from mbaas.core.errors import BodyInvalid
 from mbaas.core.identity import Identity
-from mbaas.core.query.errors import UnknownSchema
+from mbaas.core.query.errors import PreferenceInvalid, UnknownSchema
 from mbaas.core.query.headers import ROOT, ROWS, parse_accept, parse_prefer
 from mbaas.core.query.types import Media, Preferences
 from mbaas.http.heads import Head, head_of
@@ -19,6 +20,7 @@ SCHEMA = "public"
 
 _JSON = Media()
 _NO_PREFERENCES = Preferences()
+_REST = RestSettings()
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,15 +74,16 @@ async def read_body(receive: Receive) -> bytes:
         message = await receive()
 
 
-def read_head(scope: Scope, receive: Receive, identity: Identity, prefix: str) -> Asked:
-    """Raises UnknownSchema, NotAcceptable, PreferenceInvalid."""
+def read_head(scope: Scope, receive: Receive, identity: Identity, prefix: str, rest: RestSettings = _REST) -> Asked:
+    """rest: what of it a caller may ask for. Raises UnknownSchema, NotAcceptable, PreferenceInvalid."""
     known = head_of(scope)
     method: str = scope["method"]
     names = _names(scope.get("raw_path") or quote(scope["path"]).encode(), scope.get("root_path") or "", prefix)
     reads = method in ("GET", "HEAD")
-    said = known.memo.get((reads, not names))
+    plans = rest.plans and identity.bypasses_rules
+    said = known.memo.get((reads, not names, plans))
     if said is None:
-        said = known.memo[reads, not names] = _said(known, reads=reads, rows=bool(names))
+        said = known.memo[reads, not names, plans] = _said(known, rest, reads=reads, rows=bool(names), plans=plans)
     preferences, media, profile = said
     return Asked(
         scope=scope,
@@ -95,17 +98,29 @@ def read_head(scope: Scope, receive: Receive, identity: Identity, prefix: str) -
     )
 
 
+def _allowed(preferences: Preferences, rest: RestSettings) -> Preferences:
+    """How a transaction ends is a caller's to say only where the settings let it; a strict one is told so."""
+    if preferences.transaction is None or rest.rollback:
+        return preferences
+    if preferences.handling == "strict":
+        raise PreferenceInvalid((f"tx={preferences.transaction}",))
+    return msgspec.structs.replace(preferences, transaction=None)
+
+
 def _all(headers: list[tuple[bytes, bytes]], name: bytes) -> list[str]:
     return [value.decode("latin-1") for given, value in headers if given == name]
 
 
-def _said(known: Head, *, reads: bool, rows: bool) -> tuple[Preferences, Media, bytes | None]:
+def _said(
+    known: Head, rest: RestSettings, *, reads: bool, rows: bool, plans: bool
+) -> tuple[Preferences, Media, bytes | None]:
     """What the headers alone say. Raises UnknownSchema, NotAcceptable, PreferenceInvalid."""
     preferences, media = _NO_PREFERENCES, _JSON
     if b"prefer" in known.fields:
-        preferences = parse_prefer(_all(known.headers, b"prefer"))
+        preferences = _allowed(parse_prefer(_all(known.headers, b"prefer")), rest)
     if b"accept" in known.fields:
-        media = parse_accept(", ".join(_all(known.headers, b"accept")), ROWS if rows else ROOT)
+        accepted = ", ".join(_all(known.headers, b"accept"))
+        media = parse_accept(accepted, ROWS if rows else ROOT, plans=plans and rows)
     profile = known.fields.get(b"accept-profile" if reads else b"content-profile")
     if profile is not None and profile != SCHEMA.encode():
         raise UnknownSchema(profile.decode("latin-1"))

@@ -61,9 +61,10 @@ class HookedWrites:
 
     async def write(self, authorized: AuthorizedWrite) -> Written:
         """Runs the hooks around the write, and tells those that come after once it is committed."""
-        async with self._database.transaction() as transaction:
+        rollback = authorized.plan.answer.rollback
+        async with self._database.transaction(commit=not rollback) as transaction:
             written, done = await self.write_in(transaction, authorized)
-        await self.tell(done)
+        await self.tell(() if rollback else done)
         return written
 
     async def write_in(self, transaction: Transaction, authorized: AuthorizedWrite) -> tuple[Written, list[Done]]:

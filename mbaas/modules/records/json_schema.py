@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, TypeAlias
 
-from mbaas.core.schema.catalog import Collection, Field
+from mbaas.core.schema.catalog import Catalog, Collection, Field
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -90,12 +90,23 @@ def is_read_only(field: Field) -> bool:
     return field.managed or field.generated is not None
 
 
-def row_schema(collection: Collection) -> Schema:
-    """A record as it goes out when every field was selected."""
+def computed_fields(collection: Collection, catalog: Catalog) -> Schema:
+    """The fields that functions of the row give it, each with its schema."""
+    return {
+        function.name: nullable(type_schema(function.returns))
+        | {"readOnly": True, "description": "Computed; name it in `select`."}
+        for function in sorted(catalog.functions, key=lambda function: function.name)
+        if function.computes and function.of == collection.name and function.volatility != "volatile"
+    }
+
+
+def row_schema(collection: Collection, computed: Schema | None = None) -> Schema:
+    """A record as it goes out when every field was selected. computed: properties that go out when they are named."""
     return _described(
         {
             "type": "object",
-            "properties": {field.name: field_schema(field, collection) for field in collection.fields},
+            "properties": (computed or {})
+            | {field.name: field_schema(field, collection) for field in collection.fields},
             "required": [field.name for field in collection.fields],
         },
         collection,

@@ -14,7 +14,14 @@ from mbaas.core.plan.visible import visible
 from mbaas.core.query.headers import content_type
 from mbaas.core.query.types import Media
 from mbaas.core.schema.catalog import Catalog, Collection, Function
-from mbaas.modules.records.json_schema import Schema, change_schema, new_schema, row_schema, type_schema
+from mbaas.modules.records.json_schema import (
+    Schema,
+    change_schema,
+    computed_fields,
+    new_schema,
+    row_schema,
+    type_schema,
+)
 
 _NOT_IN_A_KEY = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -41,7 +48,7 @@ def openapi_document(catalog: Catalog, *, info: Info, role: Role) -> Schema:
     seen = visible(catalog, role)
     collections = sorted(seen.collections.values(), key=lambda collection: collection.name)
     functions: dict[str, list[Function]] = {}
-    for function in sorted(seen.functions, key=lambda function: function.name):
+    for function in sorted(callable_functions(seen), key=lambda function: function.name):
         functions.setdefault(function.name, []).append(function)
     paths = {"/" + quote(item.name, safe=""): _collection_path(item, role) for item in collections}
     paths |= {
@@ -58,7 +65,7 @@ def openapi_document(catalog: Catalog, *, info: Info, role: Role) -> Schema:
         "paths": paths,
         "components": {
             "securitySchemes": _SECURITY,
-            "schemas": {"error": _ERROR} | dict(_schemas(collections)),
+            "schemas": {"error": _ERROR} | dict(_schemas(collections, seen)),
             "parameters": _PARAMETERS | dict(_field_parameters(collections)),
             "responses": _ERRORS,
         },
@@ -68,9 +75,14 @@ def openapi_document(catalog: Catalog, *, info: Info, role: Role) -> Schema:
 # --- collections -----------------------------------------------------------------------------------------------------
 
 
-def _schemas(collections: Iterable[Collection]) -> Iterable[tuple[str, Schema]]:
+def callable_functions(catalog: Catalog) -> Iterable[Function]:
+    """Those behind ``/rpc``: what takes a row is a field or a relation of it."""
+    return (function for function in catalog.functions if function.of is None)
+
+
+def _schemas(collections: Iterable[Collection], catalog: Catalog) -> Iterable[tuple[str, Schema]]:
     for collection in collections:
-        yield _key(collection.name), row_schema(collection)
+        yield _key(collection.name), row_schema(collection, computed_fields(collection, catalog))
         yield _key(collection.name, "insert"), new_schema(collection)
         yield _key(collection.name, "update"), change_schema(collection)
 
@@ -133,7 +145,8 @@ def _collection_path(collection: Collection, role: Role) -> Schema:
     return {
         method: operation
         for method, operation in operations.items()
-        if role == "service_role" or getattr(collection.rules, rules[method]) is not None
+        if (role == "service_role" or getattr(collection.rules, rules[method]) is not None)
+        and (method == "get" or not collection.view)
     }
 
 

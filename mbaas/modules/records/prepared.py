@@ -15,7 +15,7 @@ import msgspec
 from mbaas.core.errors import MbaasError
 from mbaas.core.identity import Identity
 from mbaas.core.plan.authorize import Grants, authorize
-from mbaas.core.plan.points import is_point
+from mbaas.core.plan.points import is_plain, is_point
 from mbaas.core.plan.resolve import Resolver, resolve_list
 from mbaas.core.plan.types import Answer, ReadPlan, WritePlan
 from mbaas.core.plan.writes import resolve_insert, resolve_update
@@ -88,14 +88,16 @@ class Shapes:
         shape, literals = shaped
         key = ("read", name, shape, identity.role, preferences, media)
 
-        def make() -> Prepared:
+        def make() -> Prepared | None:
             parts = read_pairs(marked(pairs), limits).parts
             query = ReadQuery(collection=name, parts=parts, preferences=preferences, media=media)
             plan = resolve_list(query, self._resolver(identity))
             authorized = authorize(plan, identity, self._rules, self._grants)
+            if authorized.answer.total in ("planned", "estimated"):
+                return None  # not one statement
             return Prepared(
                 template=template(compose_list(authorized)),
-                answer=plan.answer,
+                answer=authorized.answer,
                 keys=keys(plan.rows),
                 offset=parts.windows.get((), _WHOLE).offset,
                 short=is_point(plan.rows),
@@ -111,14 +113,14 @@ class Shapes:
 
         def make() -> Prepared | None:
             plan = resolve_insert(msgspec.structs.replace(query, payload=mark(0)), self._resolver(identity))
-            if self._hooked(plan):
+            if self._hooked(plan) or plan.answer.rollback:
                 return None
             authorized = authorize(plan, identity, self._rules, self._grants)
             return Prepared(
                 template=template(compose_write(authorized)),
                 answer=plan.answer,
                 keys=None if plan.answer.rows is None else keys(plan.answer.rows),
-                short=single and (plan.answer.rows is None or not plan.answer.rows.embeds),
+                short=single and is_plain(plan.answer.rows),
             )
 
         prepared = self._find(key, len(query_string) + sum(map(len, query.columns)), make)
@@ -143,15 +145,15 @@ class Shapes:
                 preferences=preferences, media=media,
             )  # fmt: skip
             plan = resolve_update(query, self._resolver(identity))
-            if self._hooked(plan):
+            if self._hooked(plan) or plan.answer.rollback:
                 return None
             authorized = authorize(plan, identity, self._rules, self._grants)
-            target = ReadPlan(collection=plan.collection, outputs=(), where=plan.where)
+            target = ReadPlan(collection=plan.collection, outputs=(), where=plan.where, computed=plan.computed)
             return Prepared(
                 template=template(compose_write(authorized)),
                 answer=plan.answer,
                 keys=None if plan.answer.rows is None else keys(plan.answer.rows),
-                short=is_point(target) and (plan.answer.rows is None or not plan.answer.rows.embeds),
+                short=is_point(target) and is_plain(plan.answer.rows),
             )
 
         prepared = self._find(key, len(query_string) + sum(map(len, payload.columns)), make)

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from mbaas.adapters.postgres.errors import is_of_another_schema
-from mbaas.config.settings import LimitSettings
+from mbaas.config.settings import LimitSettings, RestSettings
 from mbaas.core.errors import DatabaseError, SchemaChanged, UnknownCollection
 from mbaas.core.expr.types import FALSE
 from mbaas.core.identity import Identity
@@ -38,6 +38,7 @@ from mbaas.core.rules.ruleset import RuleSet
 from mbaas.core.schema.catalog import Operation
 from mbaas.http.caller import caller
 from mbaas.http.exchange import Settle
+from mbaas.http.heads import head_of
 from mbaas.http.respond import Message, Receive, Reply, Scope, Send, send_reply
 from mbaas.modules.records.answers import (
     applied_preferences,
@@ -51,9 +52,10 @@ from mbaas.modules.records.answers import (
 )
 from mbaas.modules.records.asked import Asked, read_head
 from mbaas.modules.records.dialect import note_readable
+from mbaas.modules.records.explain import Query
 from mbaas.modules.records.prepared import Found
 from mbaas.modules.records.put import check_put, put_query
-from mbaas.modules.records.results import Page
+from mbaas.modules.records.results import Page, Written
 from mbaas.modules.records.service import Records
 
 NewerThan: TypeAlias = Callable[[RuleSet], Awaitable[bool]]
@@ -68,6 +70,7 @@ def records_app(
     records: Records,
     *,
     limits: LimitSettings | None = None,
+    rest: RestSettings | None = None,
     prefix: str = "/rest/v1",
     root: Root | None = None,
     newer_than: NewerThan | None = None,
@@ -85,17 +88,24 @@ def records_app(
         filter_depth=settings.filter_depth,
         embed_depth=settings.embed_depth,
     )
-    return RecordsApp(records, parsing, prefix, root, newer_than)
+    return RecordsApp(records, parsing, rest or RestSettings(), prefix, root, newer_than)
 
 
 class RecordsApp:
     """An ASGI app that gives its answer as a value to whoever asks for that."""
 
     def __init__(
-        self, records: Records, limits: Limits, prefix: str, root: Root | None, newer_than: NewerThan | None
+        self,
+        records: Records,
+        limits: Limits,
+        rest: RestSettings,
+        prefix: str,
+        root: Root | None,
+        newer_than: NewerThan | None,
     ) -> None:
         self._records = records
         self._limits = limits
+        self._rest = rest
         self._prefix = prefix
         self._root = root
         self._newer_than = newer_than
@@ -120,7 +130,7 @@ class RecordsApp:
     async def reply(self, scope: Scope, receive: Receive) -> Reply:
         """The answer, with the schema when the caller named it."""
         identity = caller(scope)
-        asked = read_head(scope, receive, identity, self._prefix)
+        asked = read_head(scope, receive, identity, self._prefix, self._rest)
         rules = self._records.snapshot()[0]
         try:
             reply = await self._answer(asked)
@@ -128,31 +138,51 @@ class RecordsApp:
             reply = await self._anew(asked, rules, error)
         return _named(reply, asked.profile)
 
-    def begin(self, scope: Scope, settle: Settle) -> bool:
-        """A read of a known shape that finds a record by its key; anything else is not for this."""
+    def begin(self, scope: Scope, body: bytes, settle: Settle) -> bool:
+        """What is short by itself, of a known shape: a record by its key, one new record, a change of one by its key.
+
+        Anything else is not for this.
+        """
         identity = scope["state"].get("caller")
-        if not isinstance(identity, Identity):
+        if not isinstance(identity, Identity) or b"idempotency-key" in head_of(scope).fields:
             return False
-        asked = read_head(scope, _no_body, identity, self._prefix)
-        found = None if len(asked.names) != 1 else self._shaped(asked, asked.names[0])
-        if found is None:
+        asked = read_head(scope, _all_of(body), identity, self._prefix, self._rest)
+        if len(asked.names) != 1 or asked.media.explain is not None:
             return False
-        profile, offset = asked.profile, found[0].offset
+        name = asked.names[0]
         rules = self._records.snapshot()[0]
 
-        def told(page: Page | BaseException) -> None:
-            if isinstance(page, DatabaseError | SchemaChanged) and is_of_another_schema(page):
-                self._later(self._anew(asked, rules, page), profile, settle)
+        def told(outcome: Page | Written | BaseException) -> None:
+            if isinstance(outcome, DatabaseError | SchemaChanged):
+                self._later(self._anew(asked, rules, outcome), asked.profile, settle)
                 return
-            if isinstance(page, BaseException):
-                settle(page)
+            if isinstance(outcome, BaseException):
+                settle(outcome)
                 return
             try:
-                settle(_named(listed(asked, page, offset), profile))
+                settle(_named(answer(outcome), asked.profile))
             except RangeInvalid as error:
                 settle(error)
 
-        return self._records.begin_read(found, identity.role, told)
+        answer: Callable[[Any], Reply]
+        if asked.method == "GET":
+            found = self._shaped(asked, name)
+            if found is None:
+                return False
+            offset = found[0].offset
+            answer = lambda page: listed(asked, page, offset)  # noqa: E731
+            return self._records.begin_read(found, identity.role, told)
+        if asked.method == "POST":
+            query, payload = self._insertion(asked, name, body)
+            found = self._records.shapes.insert(query, payload, asked.query, identity)
+            answer = lambda written: self._inserted(asked, name, written, payload)  # noqa: E731
+        elif asked.method == "PATCH":
+            _, payload = self._taken(asked, body, parse_update)
+            found = self._changing(asked, name, payload)
+            answer = lambda written: self._updated(asked, written, payload)  # noqa: E731
+        else:
+            return False
+        return found is not None and self._records.begin_write(found, identity.role, told)
 
     async def _anew(self, asked: Asked, rules: RuleSet, error: DatabaseError | SchemaChanged) -> Reply:
         """The answer by another snapshot, when a statement planned by ``rules`` met another schema. Else the error.
@@ -207,18 +237,31 @@ class RecordsApp:
         if asked.method == "GET" and b"range" in asked.head:
             parts = apply_range(parts, asked.text(b"range"), asked.text(b"range-unit"))
         query = ReadQuery(collection=name, parts=parts, preferences=asked.preferences, media=asked.media)
+        if asked.media.explain is not None:
+            return await self._explain(asked, query)
         page = await self._records.read(query, asked.identity, body=asked.method == "GET")
         return listed(asked, page, parts.windows.get((), _WHOLE).offset)
 
     def _shaped(self, asked: Asked, name: str) -> Found | None:
-        if asked.method != "GET" or b"range" in asked.head:
+        if asked.method != "GET" or b"range" in asked.head or asked.media.explain is not None:
             return None
         return self._records.shapes.read(
             name, asked.query, asked.identity, preferences=asked.preferences, media=asked.media, limits=self._limits
         )
 
     async def _insert(self, asked: Asked, name: str) -> Reply:
-        parameters, payload = await self._body(asked, parse_insert)
+        query, payload = self._insertion(asked, name, await asked.body())
+        if asked.media.explain is not None:
+            return await self._explain(asked, query)
+        found = self._records.shapes.insert(query, payload, asked.query, asked.identity)
+        if found is not None:
+            written = await self._records.write_prepared(found, asked.identity.role)
+        else:
+            written = await self._records.insert(query, asked.identity)
+        return self._inserted(asked, name, written, payload)
+
+    def _insertion(self, asked: Asked, name: str, body: bytes) -> tuple[InsertQuery, Payload]:
+        parameters, payload = self._taken(asked, body, parse_insert)
         query = InsertQuery(
             collection=name,
             payload=payload.text,
@@ -226,11 +269,9 @@ class RecordsApp:
             on_conflict=parameters.on_conflict,
             **_outward(asked, parameters.parts),
         )
-        found = self._records.shapes.insert(query, payload, asked.query, asked.identity)
-        if found is not None:
-            written = await self._records.write_prepared(found, asked.identity.role)
-        else:
-            written = await self._records.insert(query, asked.identity)
+        return query, payload
+
+    def _inserted(self, asked: Asked, name: str, written: Written, payload: Payload) -> Reply:
         merged = asked.preferences.resolution == "merge-duplicates" and written.inserted == 0 and payload.rows != 0
         status = 200 if merged else 201
         headers = ((b"content-range", content_range(0, 0, written.affected if asked.counts else None)),)
@@ -245,9 +286,10 @@ class RecordsApp:
         collection = self._records.snapshot()[1].collection(name)
         if collection is not None:
             check_put(collection, parameters.parts, payload)
-        written = await self._records.insert(
-            put_query(name, payload, **_outward(asked, parameters.parts)), asked.identity
-        )
+        query = put_query(name, payload, **_outward(asked, parameters.parts))
+        if asked.media.explain is not None:
+            return await self._explain(asked, query)
+        written = await self._records.insert(query, asked.identity)
         headers = ((b"content-range", content_range(0, 0, written.affected if asked.counts else None)),)
         if written.inserted:
             return represented(asked, written, headers, given=201, silent=201)
@@ -255,17 +297,25 @@ class RecordsApp:
 
     async def _update(self, asked: Asked, name: str) -> Reply:
         parameters, payload = await self._body(asked, parse_update)
-        found = self._records.shapes.update(
-            name, asked.query, payload, asked.identity, preferences=asked.preferences, media=asked.media,
-            limits=self._limits,
-        )  # fmt: skip
+        found = None if asked.media.explain is not None else self._changing(asked, name, payload)
         if found is not None:
             written = await self._records.write_prepared(found, asked.identity.role)
         else:
             query = UpdateQuery(
                 collection=name, payload=payload.text, columns=payload.columns, **_outward(asked, parameters.parts)
             )
+            if asked.media.explain is not None:
+                return await self._explain(asked, query)
             written = await self._records.update(query, asked.identity)
+        return self._updated(asked, written, payload)
+
+    def _changing(self, asked: Asked, name: str, payload: Payload) -> Found | None:
+        return self._records.shapes.update(
+            name, asked.query, payload, asked.identity, preferences=asked.preferences, media=asked.media,
+            limits=self._limits,
+        )  # fmt: skip
+
+    def _updated(self, asked: Asked, written: Written, payload: Payload) -> Reply:
         total = written.affected if asked.counts and payload.columns else None
         headers = ((b"content-range", content_range(0, written.affected, total)),)
         return represented(asked, written, headers, given=200, silent=204)
@@ -273,6 +323,8 @@ class RecordsApp:
     async def _delete(self, asked: Asked, name: str) -> Reply:
         parameters = parse_parameters(asked.query, self._limits)
         query = DeleteQuery(collection=name, **_outward(asked, parameters.parts))
+        if asked.media.explain is not None:
+            return await self._explain(asked, query)
         written = await self._records.delete(query, asked.identity)
         headers = ((b"content-range", content_range(0, 0, written.affected if asked.counts else None)),)
         return represented(asked, written, headers, given=200, silent=204)
@@ -280,11 +332,12 @@ class RecordsApp:
     async def _options(self, asked: Asked, name: str) -> Reply:
         """The methods that some rule could let this caller use."""
         rules, names = self._records.snapshot()
-        if names.collection(name) is None:
+        collection = names.collection(name)
+        if collection is None:
             raise UnknownCollection.of(name, perhaps(name, rules.catalog.collections))
 
         def some(operation: Operation) -> bool:
-            return asked.identity.bypasses_rules or rules.row(name, operation) != FALSE
+            return not collection.view and (asked.identity.bypasses_rules or rules.row(name, operation) != FALSE)
 
         methods = ["OPTIONS", "GET", "HEAD"]
         methods += ["POST"] if some("insert") else []
@@ -293,10 +346,18 @@ class RecordsApp:
         methods += ["DELETE"] if some("delete") else []
         return Reply(200, headers=((b"allow", ",".join(methods).encode()),))
 
+    async def _explain(self, asked: Asked, query: Query) -> Reply:
+        """The plan instead of the rows. HEAD gets the headers of it."""
+        plan = await self._records.explain(query, asked.identity)
+        return Reply(200, plan.encode(), content_type=content_type(asked.media))
+
     async def _body(self, asked: Asked, parse: Callable[..., Payload]) -> tuple[Parameters, Payload]:
+        return self._taken(asked, await asked.body(), parse)
+
+    def _taken(self, asked: Asked, body: bytes, parse: Callable[..., Payload]) -> tuple[Parameters, Payload]:
         parameters = parse_parameters(asked.query, self._limits)
         kind = parse_content_type(asked.text(b"content-type"))
-        return parameters, parse(await asked.body(), kind, columns=parameters.columns, limits=self._limits)
+        return parameters, parse(body, kind, columns=parameters.columns, limits=self._limits)
 
     # --- functions ---------------------------------------------------------------------------------------------------
 
@@ -310,6 +371,8 @@ class RecordsApp:
             query = self._got_call(asked, name)
         else:
             raise CallMethodNotAllowed(method)
+        if asked.media.explain is not None:
+            return await self._explain(asked, query)
         called = await self._records.call(query, asked.identity)
         page = called.page
         if called.function.returns == "void":
@@ -354,8 +417,11 @@ class RecordsApp:
         )
 
 
-async def _no_body() -> Message:
-    return {"type": "http.request", "body": b"", "more_body": False}
+def _all_of(body: bytes) -> Receive:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
 
 
 def _named(reply: Reply, profile: bytes | None) -> Reply:

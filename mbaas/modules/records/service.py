@@ -28,6 +28,8 @@ from mbaas.core.sql.rows import keys
 from mbaas.core.sql.write import render_write
 from mbaas.hooks.dispatch import Hooks
 from mbaas.hooks.events import Done
+from mbaas.modules.records.estimates import estimated
+from mbaas.modules.records.explain import Query, explaining
 from mbaas.modules.records.hooked import HookedWrites
 from mbaas.modules.records.prepared import Found, Prepared, Shapes
 from mbaas.modules.records.results import Called, Page, Written, page_of, written_of
@@ -93,6 +95,18 @@ class Records:
 
         return prepared.short and self._database.submit_shared(prepared.template.text, args, told, role=role)
 
+    def begin_write(self, found: Found, role: Role, done: Callable[[Written | BaseException], None]) -> bool:
+        """As ``write_prepared`` for a short one, without waiting: ``done`` is told. ``False``: not possible here."""
+        prepared, args = found
+
+        def told(row: Row | None, error: BaseException | None) -> None:
+            if error is None:
+                done(written_of(row, prepared.keys))
+            else:
+                done(_in_our_words(error) if isinstance(error, DatabaseError) else error)
+
+        return prepared.short and self._database.submit_shared(prepared.template.text, args, told, role=role)
+
     async def write_prepared(self, found: Found, role: Role) -> Written:
         """As ``insert`` and ``update``, of a shape that is known."""
         prepared, args = found
@@ -115,8 +129,11 @@ class Records:
         """A page of records. Raises NotSingular when one object was asked for and there is not exactly one."""
         rules, resolver = self._begin(identity)
         plan = resolve_list(query, resolver)
-        statement = render_list(authorize(plan, identity, rules, self._grants), body=body)
+        authorized = authorize(plan, identity, rules, self._grants)
+        statement = render_list(authorized, body=body)
         page = page_of(await self._database.fetch_row(statement, role=identity.role), keys(plan.rows))
+        if authorized.answer.total in ("planned", "estimated"):
+            page = await estimated(page, authorized, self._database)
         if plan.answer.singular and page.rows != 1:
             raise NotSingular(page.rows)
         return page
@@ -180,7 +197,9 @@ class Records:
         plan = resolve_call(query, resolver)
         answer = plan.answer
         authorized = authorize(plan, identity, rules, self._grants)
-        async with self._database.transaction(caller=identity, read_only=plan.read_only) as transaction:
+        async with self._database.transaction(
+            caller=identity, read_only=plan.read_only, commit=not answer.rollback
+        ) as transaction:
             row = await transaction.fetch_row(render_call(authorized))
             if authorized.rows is not None and needs_owner(authorized):
                 await transaction.execute("reset role")
@@ -193,6 +212,15 @@ class Records:
                 raise MaxAffectedExceeded(page.rows)
         return Called(plan.function, page)
 
+    async def explain(self, query: Query, identity: Identity) -> str:
+        """How PostgreSQL carries the request out, as text or JSON. Whatever it does on the way is taken back."""
+        rules, resolver = self._begin(identity)
+        statement = explaining(query, resolver, identity, rules, self._grants)
+        caller = identity if isinstance(query, CallQuery) else None
+        async with self._database.transaction(caller=caller, commit=False) as transaction:
+            rows = await transaction.fetch_rows(statement)
+        return "\n".join(row[0] or "" for row in rows)
+
     def _begin(self, identity: Identity) -> tuple[RuleSet, Resolver]:
         rules, names = self.snapshot()
         return rules, self._resolver(names)(identity)
@@ -202,7 +230,12 @@ class Records:
         try:
             if self._hooked.concerns(plan):
                 return await self._hooked.write(authorized)
-            row = await self._database.fetch_row(render_write(authorized), role=authorized.identity.role)
+            statement = render_write(authorized)
+            if plan.answer.rollback:
+                async with self._database.transaction(commit=False) as transaction:
+                    row = await transaction.fetch_row(statement)
+            else:
+                row = await self._database.fetch_row(statement, role=authorized.identity.role)
         except DatabaseError as error:
             raise _in_our_words(error) from error
         return written_of(row, None if plan.answer.rows is None else keys(plan.answer.rows))

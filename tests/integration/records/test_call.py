@@ -86,6 +86,14 @@ async def test_csv_of_a_set(reading: Api) -> None:
     assert (response.status_code, response.json()["code"]) == (406, "PGRST107")
 
 
+async def test_null_keys_are_left_out_of_values_too(reading: Api) -> None:
+    accept = "application/vnd.pgrst.array+json;nulls=stripped"
+    response = await reading("POST", "/rpc/echo", body='{"a": null, "b": [{"c": null, "d": 1.50}]}', accept=accept)
+    assert (response.text, response.headers["content-type"]) == ('{"b":[{"d":1.50}]}', f"{accept}; charset=utf-8")
+    assert (await reading("GET", "/rpc/words", accept=accept)).json() == ["a", "b", "c"]
+    assert (await reading("GET", "/rpc/add?a=1", accept=accept)).json() == 2
+
+
 async def test_a_function_that_is_not_there(reading: Api) -> None:
     response = await reading("POST", "/rpc/add", body={"a": 1, "c": 2})
     assert (response.status_code, response.json()["code"]) == (404, "PGRST202")

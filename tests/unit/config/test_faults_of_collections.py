@@ -172,7 +172,24 @@ def test_a_field_may_not_have_the_name_of_a_system_column(project: Project, name
     assert told.endswith(f"fields.{name}: PostgreSQL keeps {name!r} for itself | choose another name")
 
 
+VIEW = "[collections.popular]\nview = true\n[collections.popular.fields]\nid = { type = 'uuid', key = true }\n"
 COLLECTIONS = {
+    "an index of a view": (
+        VIEW + "[[collections.popular.indexes]]\nfields = ['id']\n",
+        "mbaas.toml:5: collections.popular.indexes: a view is only read | take indexes out, or view = true",
+    ),
+    "a view that is followed": (
+        VIEW.replace("view = true", "view = true\nrealtime = true"),
+        "mbaas.toml:3: collections.popular.realtime: a view is only read | take realtime out, or view = true",
+    ),
+    "a write rule of a view": (
+        VIEW + "[collections.popular.rules]\nupdate = 'true'\n",
+        "mbaas.toml:6: collections.popular.rules.update: a view is only read | it has a select rule alone",
+    ),
+    "a reference to a view": (
+        VIEW + "[collections.stars.fields]\nof = { references = 'popular' }\n",
+        "mbaas.toml:6: collections.stars.fields.of.references: popular is a view | a foreign key needs a table",
+    ),
     "a collection named as the functions": (
         "[collections.rpc]\n",
         "mbaas.toml:1: collections.rpc: `rpc` is where functions are | choose another name",

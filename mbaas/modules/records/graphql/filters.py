@@ -68,7 +68,7 @@ class Filters:
         if operator == "in":
             listed = tuple(spelled(one) for one in value)
             return condition_expr(Condition(Path(name), "in", listed), self._owner)
-        kind = self._owner.type(name)
+        _, kind = self._owner.column(name)
         if kind.element is not None:
             texts = tuple(None if one is None else spelled(one) for one in value)
             return Binary(_LISTS[operator], column, Value(texts, kind.name))

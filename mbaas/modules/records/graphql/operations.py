@@ -24,13 +24,13 @@ from mbaas.config.settings import GraphQLSettings
 from mbaas.core.errors import MbaasError
 from mbaas.core.identity import Identity, Role
 from mbaas.core.plan.names import Names
-from mbaas.core.plan.types import ListPlan, WritePlan
+from mbaas.core.plan.types import WritePlan
 from mbaas.core.query.limits import Limits
 from mbaas.core.rules.ruleset import RuleSet
 from mbaas.modules.records.graphql.budget import Budget
 from mbaas.modules.records.graphql.documents import Document, Documents
 from mbaas.modules.records.graphql.errors import FieldFailed, IntrospectionOff, OperationInvalid, QueryOnly
-from mbaas.modules.records.graphql.reading import TYPE_NAME, Finish, Reader, key_of, read_node_id
+from mbaas.modules.records.graphql.reading import TYPE_NAME, Finish, Plans, Reader, key_of, read_node_id
 from mbaas.modules.records.graphql.schema import RoleSchema, Root, schema_for
 from mbaas.modules.records.graphql.selections import Grouped, Selections
 from mbaas.modules.records.graphql.writing import Finished, Writer
@@ -118,7 +118,7 @@ class Operations:
         self, plan: _Plan, reader: Reader, ast: DocumentNode, operation: OperationDefinitionNode,
         variables: VariableValues, identity: Identity, rules: RuleSet,
     ) -> Data:  # fmt: skip
-        planned: dict[str, tuple[ListPlan, Finish]] = {}
+        planned: dict[str, tuple[Plans, Finish]] = {}
         for key, root, nodes in plan.roots():
             with _about(key, nodes[0]):
                 found = self._read(plan, reader, root, nodes)
@@ -127,12 +127,14 @@ class Operations:
         data = _introspected(plan, ast, operation, variables, reader.schema)
         if planned:
             with _about(*plan.blame(planned)):
-                pages = await self._records.read_plans([one for one, _ in planned.values()], identity, rules)
-            for (key, (_, finish)), page in zip(planned.items(), pages, strict=True):
-                data[key] = finish(msgspec.json.decode(page.body), page.total)
+                every = [one for plans, _ in planned.values() for one in plans]
+                pages = iter(await self._records.read_plans(every, identity, rules))
+            for key, (plans, finish) in planned.items():
+                own = [next(pages) for _ in plans]
+                data[key] = finish(msgspec.json.decode(own[0].body), own[-1].total)
         return plan.ordered(data)
 
-    def _read(self, plan: _Plan, reader: Reader, root: Root, nodes: list[FieldNode]) -> tuple[ListPlan, Finish] | None:
+    def _read(self, plan: _Plan, reader: Reader, root: Root, nodes: list[FieldNode]) -> tuple[Plans, Finish] | None:
         field = plan.type.fields[nodes[0].name.value]
         if root.kind == "list":
             return reader.connection(root.collection or "", field, nodes)

@@ -40,6 +40,8 @@ from mbaas.modules.records.graphql.shapes import Cursors, ListShape, NodeShape, 
 PAGE_SIZE = 30
 """Records of a list that says neither ``first`` nor ``last``, as pg_graphql has it."""
 TYPE_NAME = "__typename"
+Plans: TypeAlias = tuple[ListPlan, ...]
+"""What a root field reads: the first gives its rows, the last its total."""
 Finish: TypeAlias = Callable[[list[shapes.Row], int | None], Any]
 """Makes the value of a root field of its rows and of how many there are in all."""
 
@@ -109,16 +111,20 @@ class Reader:
         self.budget = budget
         self._max_rows = max_rows
 
-    def connection(self, collection: str, field: GraphQLField, nodes: list[FieldNode]) -> tuple[ListPlan, Finish]:
-        """A list at the root."""
+    def connection(self, collection: str, field: GraphQLField, nodes: list[FieldNode]) -> tuple[Plans, Finish]:
+        """A list at the root. A total is of all that the filter lets through, wherever a cursor stands."""
         level = Level(self.schema.served[collection], itertools.count(1))
         given = self.selections.arguments(field, nodes[0])
         self.budget.records(self.window(given).size, 1)
         fields = self.selections.below(self._type(f"{collection}Connection"), nodes)
         listed = self._list(level, fields, given, parents=1, depth=1)
-        return ListPlan(rows=listed.plan, answer=Answer(total=listed.total)), listed.shape.of
+        counts = Answer(total="exact" if listed.total else None)
+        if not listed.total or listed.plan.where == listed.where:
+            return (ListPlan(rows=listed.plan, answer=counts),), listed.shape.of
+        counted = Level(level.served, itertools.count(1)).plan(where=listed.where, limit=0)
+        return (ListPlan(rows=listed.plan), ListPlan(rows=counted, answer=counts)), listed.shape.of
 
-    def record(self, collection: str, key: tuple[str, ...], nodes: list[FieldNode]) -> tuple[ListPlan, Finish]:
+    def record(self, collection: str, key: tuple[str, ...], nodes: list[FieldNode]) -> tuple[Plans, Finish]:
         """A record by its key, in PostgreSQL's input form; ``null`` when there is none that the caller may see."""
         served = self.schema.served[collection]
         level = Level(served, itertools.count(1))
@@ -132,7 +138,7 @@ class Reader:
             )
         )
         plan = level.plan(where=where, limit=1)
-        return ListPlan(rows=plan), lambda rows, _: shape.of(rows[0]) if rows else None
+        return (ListPlan(rows=plan),), lambda rows, _: shape.of(rows[0]) if rows else None
 
     def records(self, level: Level, nodes: list[FieldNode], count: int) -> NodeShape:
         """Records that a write gives back. count: how many there may be."""

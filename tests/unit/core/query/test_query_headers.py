@@ -15,7 +15,7 @@ from mbaas.core.query.headers import (
     parse_content_type,
     parse_prefer,
 )
-from mbaas.core.query.types import Media, Preferences
+from mbaas.core.query.types import Explain, Media, Preferences
 
 PREFERENCES = [
     ([], Preferences(), None),
@@ -137,6 +137,34 @@ def test_when_none_of_them_is_ours_the_caller_is_told_which_it_asked_for(value: 
     with pytest.raises(NotAcceptable) as refused:
         parse_accept(value)
     assert refused.value.message == f"None of these media types are available: {value if value != ',' else ''}"
+
+
+PLAN = "application/vnd.pgrst.plan"
+
+
+@pytest.mark.parametrize(
+    ("value", "media", "answered"),
+    [
+        (PLAN, Media(explain=Explain()), f'{PLAN}+text; for="application/json"; charset=utf-8'),
+        (
+            PLAN + '+json; for="application/json"; options=analyze;',
+            Media(explain=Explain("json", ("analyze",))),
+            f'{PLAN}+json; for="application/json"; options=analyze; charset=utf-8',
+        ),
+        (
+            PLAN + '+json;for="application/vnd.pgrst.object+json;nulls=stripped";options=verbose|analyze|rubbish',
+            Media(kind="object", stripped=True, explain=Explain("json", ("analyze", "verbose"))),
+            f'{PLAN}+json; for="application/vnd.pgrst.object+json;nulls=stripped"; options=analyze|verbose; '
+            "charset=utf-8",
+        ),
+        (PLAN + "+text; options=", Media(explain=Explain()), f'{PLAN}+text; for="application/json"; charset=utf-8'),
+        (PLAN + '+text; for="image/png", text/csv', Media(kind="csv"), "text/csv; charset=utf-8"),
+    ],
+)
+def test_a_plan_is_asked_for_by_its_media_type(value: str, media: Media, answered: str) -> None:
+    found = parse_accept(value, plans=True)
+    assert found == media
+    assert content_type(found) == answered.encode()
 
 
 def test_the_root_gives_its_description_first() -> None:

@@ -36,6 +36,12 @@ REQUESTS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "embed_count": (("GET", "/posts?select=id,comments(count)", "anon"), {}),
     "spread": (("GET", "/posts?select=id,...post_stats(likes),...comments(body)", "ana"), {}),
     "aggregates": (("GET", "/posts?select=published,count(),views.sum()&order=published", "ana"), {}),
+    "aggregates_lifted": (("GET", "/posts?select=published,...post_stats(likes.sum()),count()", "ana"), {}),
+    "list_estimated": (("GET", "/tags?limit=10", "anon"), {"prefer": "count=estimated"}),
+    "computed_field": (("GET", "/posts?select=byline,shout&byline=eq.x&order=shout", "ana"), {}),
+    "computed_masked": (("GET", "/profiles?select=contact", "ana"), {}),
+    "computed_relation": (("GET", "/posts?select=replies(body)&replies=not.is.null", "ana"), {}),
+    "delete_computed": (("DELETE", "/posts?byline=eq.x"), {}),
     "insert_minimal": (("POST", "/posts"), {"body": '{"title":"x"}'}),
     "insert_representation": (
         ("POST", "/posts?select=id,author(username)"),

@@ -6,14 +6,20 @@ from typing import Any
 
 import pytest
 
+from mbaas.config.settings import RestSettings
 from mbaas.core.errors import BodyInvalid
-from mbaas.core.identity import ANON
-from mbaas.core.query.errors import NotAcceptable, UnknownSchema
+from mbaas.core.identity import ANON, SERVICE, Identity
+from mbaas.core.query.errors import NotAcceptable, PreferenceInvalid, UnknownSchema
 from mbaas.modules.records.asked import Asked, read_head
 
 
 def asked(
-    path: str = "/rest/v1/posts", method: str = "GET", messages: tuple[dict[str, Any], ...] = (), **headers: str
+    path: str = "/rest/v1/posts",
+    method: str = "GET",
+    messages: tuple[dict[str, Any], ...] = (),
+    rest: RestSettings = RestSettings(),  # noqa: B008 - frozen
+    identity: Identity = ANON,
+    **headers: str,
 ) -> Asked:
     left = list(messages)
 
@@ -28,7 +34,7 @@ def asked(
         "query_string": b"",
         "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
     }
-    return read_head(scope, receive, ANON, "/rest/v1")  # type: ignore[arg-type]
+    return read_head(scope, receive, identity, "/rest/v1", rest)  # type: ignore[arg-type]
 
 
 def part(body: bytes, *, more: bool = False) -> dict[str, Any]:
@@ -77,3 +83,24 @@ def test_the_root_offers_a_description_and_collections_do_not() -> None:
     assert asked("/rest/v1/", accept="application/openapi+json").media.kind == "openapi"
     with pytest.raises(NotAcceptable):
         asked(accept="application/openapi+json")
+
+
+@pytest.mark.parametrize("ending", ["commit", "rollback"])
+def test_how_a_transaction_ends_is_the_callers_only_where_the_settings_say_so(ending: str) -> None:
+    assert asked(prefer=f"tx={ending}").preferences.transaction is None
+    with pytest.raises(PreferenceInvalid) as refused:
+        asked(prefer=f"tx={ending}, handling=strict")
+    assert refused.value.details == f"Invalid preferences: tx={ending}"
+    for handling in ("", ", handling=strict"):
+        found = asked(prefer=f"tx={ending}{handling}", rest=RestSettings(rollback=True))
+        assert found.preferences.transaction == ending
+
+
+def test_a_plan_is_for_the_service_key_where_the_settings_say_so() -> None:
+    plan = "application/vnd.pgrst.plan+json"
+    for identity, rest in ((SERVICE, RestSettings()), (ANON, RestSettings(plans=True))):
+        with pytest.raises(NotAcceptable):
+            asked(accept=plan, identity=identity, rest=rest)
+    assert asked(accept=plan, identity=SERVICE, rest=RestSettings(plans=True)).media.explain is not None
+    with pytest.raises(NotAcceptable):
+        asked("/rest/v1/", accept=plan, identity=SERVICE, rest=RestSettings(plans=True))

@@ -82,6 +82,7 @@ ERRORS: dict[str, tuple[Exception, Role, bool]] = {
         "put_window": query.PutWindow(),
         "put_mismatch": query.PutMismatch(),
         "method_not_allowed": query.MethodNotAllowed("TRACE"),
+        "view_not_written": query.ViewNotWritten("popular"),
         "method_not_served": edge.MethodNotAllowed("this method is not served"),
         "url_too_long": edge.UrlTooLong("the address is longer than 32768 bytes"),
         "headers_too_large": edge.HeadersTooLarge("the headers are too large"),

@@ -1,0 +1,1 @@
+create function public.contact(public.profiles) returns text language sql stable return $1.phone;

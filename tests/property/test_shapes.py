@@ -1,0 +1,215 @@
+"""A statement taken from the cache of shapes is the one that the long way makes, value for value."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from mbaas.core.errors import MbaasError
+from mbaas.core.identity import ANON, SERVICE, Identity
+from mbaas.core.plan.authorize import Grants, authorize
+from mbaas.core.plan.names import Names
+from mbaas.core.plan.resolve import Resolver, resolve_list
+from mbaas.core.plan.writes import resolve_insert, resolve_update
+from mbaas.core.query.body import parse_insert, parse_update
+from mbaas.core.query.limits import Limits
+from mbaas.core.query.parse import parse_parameters
+from mbaas.core.query.types import InsertQuery, Media, Preferences, ReadQuery, UpdateQuery
+from mbaas.core.rules.ruleset import compile_rules
+from mbaas.core.sql.fragment import Statement
+from mbaas.core.sql.read import render_list
+from mbaas.core.sql.write import render_write
+from mbaas.modules.records.prepared import Found, Shapes
+from tests.sample import ANA, BEN, CATALOG
+
+SOAK = bool(os.environ.get("MBAAS_SOAK"))
+few = settings(
+    max_examples=5_000 if SOAK else 200,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=not SOAK,
+)
+RULES = compile_rules(CATALOG)
+NAMES = Names(CATALOG)
+LIMITS = Limits()
+CALLERS = [
+    ANON,
+    SERVICE,
+    Identity(role="authenticated", claims={"sub": ANA, "role": "authenticated", "email": "ana@example.com"}),
+    Identity(role="authenticated", claims={"sub": BEN, "role": "authenticated", "aal": "aal2", "org": ["a", {"b": 1}]}),
+    Identity(role="authenticated", claims={"sub": "no uuid", "role": "authenticated"}),
+]
+
+texts = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=8)
+literals = st.one_of(
+    st.sampled_from(["", "1", "-0", "null", "(1,2)", "{a,b}", '"q"', "a\\", "%", "*", "1.2", "eq.1", "list0", ANA]),
+    texts,
+)
+columns = st.sampled_from(
+    "id title views published tags period meta->>k meta->a->0 body rating author.username comments.body nothing "
+    'loud created_at "title"'.split()
+)
+operators = st.sampled_from(
+    "eq neq gt gte lt lte isdistinct in is like cs not.eq not.in not.is fts eq(any)".split()
+)  # fmt: skip
+fixed = st.sampled_from(
+    [
+        ("select", "*"),
+        ("select", "id,title"),
+        ("select", "id,author:profiles!posts_author_fkey(username)"),
+        ("select", "title,comments(body)"),
+        ("select", "count()"),
+        ("select", "views.sum()"),
+        ("order", "created_at.desc"),
+        ("order", "views"),
+        ("limit", "5"),
+        ("limit", "0"),
+        ("offset", "3"),
+        ("offset", "x"),
+        ("or", "(views.gt.1,title.eq.a)"),
+    ]
+)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> tuple[list[tuple[str, str, str]], list[tuple[str, str]]]:
+    """Conditions as column, operator and literal, and what else is asked for."""
+    conditions = draw(st.lists(st.tuples(columns, operators, literals), max_size=4))
+    return conditions, draw(st.lists(fixed, max_size=3))
+
+
+def text_of(conditions: list[tuple[str, str, str]], others: list[tuple[str, str]]) -> bytes:
+    pairs = [(column, f"{operator}.{_form(operator, literal)}") for column, operator, literal in conditions]
+    return "&".join(f"{quote(key)}={quote(value, safe='')}" for key, value in [*others, *pairs]).encode()
+
+
+def _form(operator: str, literal: str) -> str:
+    if operator.endswith("in"):
+        return f"({literal},{literal}x)"
+    return "null" if operator.endswith("is") else literal
+
+
+def resolver(identity: Identity) -> Resolver:
+    return Resolver(NAMES, privileged=identity.bypasses_rules, max_rows=1000)
+
+
+def shapes() -> Shapes:
+    return Shapes(RULES, resolver, grants=Grants(), hooked=lambda _: False)
+
+
+def long_way(make: Any) -> Statement | None:
+    """The statement, ``None`` when the request is refused."""
+    try:
+        statement: Statement = make()
+    except MbaasError:
+        return None
+    return statement
+
+
+def quick_way(ask: Any) -> Statement | None:
+    """The statement from the cache, ``None`` when the long way has to be gone."""
+    try:
+        found: Found | None = ask()
+    except MbaasError:
+        return None
+    return None if found is None else Statement(found[0].template.text, found[1])
+
+
+@given(request=requests(), others=st.lists(literals, min_size=4, max_size=4), callers=st.permutations(CALLERS))
+@example(request=([("period", "in", "[1,2)")], []), others=["a"] * 4, callers=CALLERS)
+@example(request=([("tags", "eq", "{a}")], []), others=["{b}"] * 4, callers=CALLERS)
+@example(request=([("tags", "in", "{a}")], []), others=["x"] * 4, callers=CALLERS)
+@few
+def test_reads_agree(request: Any, others: list[str], callers: list[Identity]) -> None:
+    """First one request that fills the cache, then others of its shape, by other callers."""
+    conditions, more = request
+    kept = shapes()
+    changed = [(column, operator, other) for (column, operator, _), other in zip(conditions, others, strict=False)]
+    for identity in callers:
+        for query in (text_of(conditions, more), text_of(changed, more)):
+
+            def read(query: bytes = query, identity: Identity = identity) -> Statement:
+                asked = ReadQuery(collection="posts", parts=parse_parameters(query, LIMITS).parts)
+                return render_list(authorize(resolve_list(asked, resolver(identity)), identity, RULES))
+
+            quick = quick_way(
+                lambda query=query, identity=identity: kept.read(
+                    "posts", query, identity, preferences=Preferences(), media=Media(), limits=LIMITS
+                )
+            )
+            if quick is not None:
+                assert quick == long_way(read)
+
+
+def test_what_is_asked_most_is_prepared() -> None:
+    """The agreement above would also hold if nothing was ever prepared."""
+    kept = shapes()
+    for query in (
+        b"id=eq.1",
+        b"id=in.(1,2)&select=id",
+        b"published=is.true&order=created_at.desc&limit=30&views=gte.5",
+    ):
+        assert kept.read("posts", query, ANON, preferences=Preferences(), media=Media(), limits=LIMITS) is not None
+    payload = parse_insert(b'{"title":"a"}')
+    query = InsertQuery(collection="posts", payload=payload.text, columns=payload.columns)
+    assert kept.insert(query, payload, b"", CALLERS[2]) is not None
+    changed = parse_update(b'{"title":"a"}')
+    assert kept.update(
+        "posts", b"id=eq.1", changed, CALLERS[2], preferences=Preferences(), media=Media(), limits=LIMITS
+    ) is not None  # fmt: skip
+
+
+keys = st.lists(st.sampled_from(["title", "body", "views", "tags", "meta", "author", "id", "loud", "x"]), unique=True)
+
+
+@given(names=keys, many=st.booleans(), value=texts, representation=st.booleans(), callers=st.permutations(CALLERS))
+@few
+def test_inserts_agree(names: list[str], many: bool, value: str, representation: bool, callers: list[Identity]) -> None:
+    kept = shapes()
+    preferences = Preferences(representation="representation" if representation else None)
+    for identity in callers:
+        for text in (value, value + "'); drop table posts; --"):
+            record = dict.fromkeys(names, text)
+            payload = parse_insert(msgspec.json.encode([record, record] if many else record))
+            query = InsertQuery(
+                collection="posts", payload=payload.text, columns=payload.columns, preferences=preferences
+            )
+            quick = quick_way(
+                lambda query=query, payload=payload, identity=identity: kept.insert(query, payload, b"", identity)
+            )
+            if quick is not None:
+                assert quick == long_way(
+                    lambda query=query, identity=identity: render_write(
+                        authorize(resolve_insert(query, resolver(identity)), identity, RULES)
+                    )
+                )
+
+
+@given(request=requests(), names=keys, value=texts, callers=st.permutations(CALLERS))
+@few
+def test_updates_agree(request: Any, names: list[str], value: str, callers: list[Identity]) -> None:
+    kept = shapes()
+    query_string = text_of(*request)
+    for identity in callers:
+        for text in (value, value + "!"):
+            payload = parse_update(msgspec.json.encode(dict.fromkeys(names, text)))
+
+            def update(payload: Any = payload, identity: Identity = identity) -> Statement:
+                asked = UpdateQuery(
+                    collection="posts", payload=payload.text, columns=payload.columns,
+                    parts=parse_parameters(query_string, LIMITS).parts,
+                )  # fmt: skip
+                return render_write(authorize(resolve_update(asked, resolver(identity)), identity, RULES))
+
+            quick = quick_way(
+                lambda payload=payload, identity=identity: kept.update(
+                    "posts", query_string, payload, identity, preferences=Preferences(), media=Media(), limits=LIMITS
+                )
+            )
+            if quick is not None:
+                assert quick == long_way(update)
