@@ -52,7 +52,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         return None if found is None else found.decode("latin-1")
 
     async def body(self) -> bytes:
-        """The whole body, which the edge counts. Raises BodyInvalid when the caller went away in the middle."""
+        """See ``read_body``."""
         if not self.kept:
             self.kept.append(await read_body(self.receive))
         return self.kept[0]

@@ -7,13 +7,14 @@ caller sees of them is asked in a last statement of the transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeAlias
 
 import msgspec
 
 from mbaas.adapters.postgres.as_caller import AsCaller
-from mbaas.adapters.postgres.database import Database, Transaction
+from mbaas.adapters.postgres.database import Transaction
+from mbaas.adapters.postgres.enlisted import Door
 from mbaas.core.errors import UnknownPayloadField
 from mbaas.core.plan.authorize import AuthorizedDelete, AuthorizedInsert, AuthorizedUpdate, AuthorizedWrite, as_stored
 from mbaas.core.plan.types import Conflict, DeletePlan, InsertPlan, UpdatePlan, WritePlan
@@ -47,9 +48,11 @@ _RAW_ROWS = msgspec.json.Decoder(list[_Raw])
 class HookedWrites:
     """The same writes as without hooks, with hooks."""
 
-    def __init__(self, database: Database, hooks: Hooks) -> None:
+    def __init__(self, database: Door, hooks: Hooks, emit: Callable[[Done], Awaitable[None]] | None = None) -> None:
+        """emit: takes what is to be told once it is committed; ``None``: the hooks themselves, it is by then."""
         self._database = database
         self._hooks = hooks
+        self._emit = emit or hooks.emit
 
     def concerns(self, plan: WritePlan) -> bool:
         """Whether any hook is about this write. A merge may update as well as create."""
@@ -63,19 +66,12 @@ class HookedWrites:
         """Runs the hooks around the write, and tells those that come after once it is committed."""
         rollback = authorized.plan.answer.rollback
         async with self._database.transaction(commit=not rollback) as transaction:
-            written, done = await self.write_in(transaction, authorized)
-        await self.tell(() if rollback else done)
+            write = _Write(authorized, self._hooks, transaction)
+            await write.run()
+            written = await write.answer()
+        for event in () if rollback else write.done():
+            await self._emit(event)
         return written
-
-    async def write_in(self, transaction: Transaction, authorized: AuthorizedWrite) -> tuple[Written, list[Done]]:
-        """As ``write``, in a transaction that goes on, with what is to be told once that is committed."""
-        write = _Write(authorized, self._hooks, transaction)
-        await write.run()
-        return await write.answer(), write.done()
-
-    async def tell(self, done: Iterable[Done]) -> None:
-        for event in done:
-            await self._hooks.emit(event)
 
 
 class _Write:

@@ -6,10 +6,11 @@ record in Python: those writes are in ``hooked.py``.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Awaitable, Callable, Sequence
 
 from mbaas.adapters.postgres.coalesce import Row
-from mbaas.adapters.postgres.database import Database
+from mbaas.adapters.postgres.enlisted import Door, Enlisted
 from mbaas.core.errors import DatabaseError, MbaasError
 from mbaas.core.identity import Identity, Role
 from mbaas.core.plan.authorize import AuthorizedWrite, Grants, authorize
@@ -40,7 +41,7 @@ class Records:
 
     def __init__(
         self,
-        database: Database,
+        database: Door,
         rules: Callable[[], RuleSet],
         hooks: Hooks,
         *,
@@ -50,11 +51,33 @@ class Records:
         """rules: the snapshot that holds now; asked once a request. max_rows: the longest list at any level."""
         self._database = database
         self._rules = rules
+        self._hooks = hooks
         self._hooked = HookedWrites(database, hooks)
         self._max_rows = max_rows
         self._grants = grants
         self._snapshot: tuple[RuleSet, Names] | None = None
         self._shapes: Shapes | None = None
+
+    def within(self, door: Enlisted, told: list[Done]) -> Records:
+        """The same, as part of a transaction and under the rules that hold now.
+
+        told: gets what the ``after`` hooks have to hear when that is committed, see ``tell``.
+        """
+
+        async def later(event: Done) -> None:
+            told.append(event)
+
+        rules = self.snapshot()[0]
+        inside = copy.copy(self)
+        inside._rules = lambda: rules
+        inside._database = door
+        inside._hooked = HookedWrites(door, self._hooks, later)
+        return inside
+
+    async def tell(self, told: list[Done]) -> None:
+        """Tells the ``after`` hooks what is committed now."""
+        for event in told:
+            await self._hooks.emit(event)
 
     def snapshot(self) -> tuple[RuleSet, Names]:
         """The rules that hold now, with the names made for them."""
@@ -165,27 +188,9 @@ class Records:
         return [page_of(row[3 * number : 3 * number + 3], keys(plan.rows)) for number, plan in enumerate(plans)]
 
     async def write_plans(self, plans: Sequence[WritePlan], identity: Identity, rules: RuleSet) -> list[Written]:
-        """Several writes in order, all of them or none. rules: as of ``read_plans``."""
+        """Several writes in order; together when they are ``within`` a transaction. rules: as of ``read_plans``."""
         writes = [authorize(plan, identity, rules, self._grants) for plan in plans]
-        if len(writes) == 1:
-            return [await self._write(writes[0])]
-        made: list[Written] = []
-        done: list[Done] = []
-        try:
-            async with self._database.transaction() as transaction:
-                for write in writes:
-                    if self._hooked.concerns(write.plan):
-                        written, events = await self._hooked.write_in(transaction, write)
-                        done += events
-                    else:
-                        rows = write.plan.answer.rows
-                        row = await transaction.fetch_row(render_write(write))
-                        written = written_of(row, None if rows is None else keys(rows))
-                    made.append(written)
-        except DatabaseError as error:
-            raise _in_our_words(error) from error
-        await self._hooked.tell(done)
-        return made
+        return [await self._write(write) for write in writes]
 
     def resolver(self, names: Names, identity: Identity) -> Resolver:
         """For who makes plans himself, by the names of ``snapshot``."""

@@ -17,13 +17,16 @@ from msgspec.structs import replace
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres
 from mbaas.adapters.postgres.system_schema import apply_system_schema
-from mbaas.config.settings import GraphQLSettings, LimitSettings
+from mbaas.config.settings import GraphQLSettings, IdempotencySettings, LimitSettings, RateSettings
 from mbaas.core.errors import MbaasError
 from mbaas.core.identity import ANON, SERVICE, Identity
 from mbaas.core.rules.ruleset import RuleSet, compile_rules
 from mbaas.core.sql.policy import render_policies
 from mbaas.hooks.dispatch import Hooks
-from mbaas.http.respond import Receive, Scope, Send, send_reply
+from mbaas.http.idempotency import Idempotency
+from mbaas.http.ratelimit import RateLimiter
+from mbaas.http.respond import ASGIApp, Receive, Scope, Send, send_reply
+from mbaas.modules.records.batch import BatchApp, batch_dialect
 from mbaas.modules.records.dialect import rest_dialect
 from mbaas.modules.records.graphql.app import PREFIX as GRAPHQL
 from mbaas.modules.records.graphql.app import GraphQLApp
@@ -51,14 +54,23 @@ class Api:
         self.rules = rules
         self.hooks = hooks
         self.graphql_settings = GraphQLSettings()
+        self.kept = IdempotencySettings()
+        self.limits = LimitSettings()
+        self.rates = RateLimiter(RateSettings(enabled=False))
         self.cap(1000)
         self._client = httpx.AsyncClient(transport=httpx.ASGITransport(self._serve), base_url="http://test")
 
     def cap(self, max_rows: int) -> None:
         """The longest list from now on."""
         records = Records(self.database, lambda: self.rules, self.hooks, max_rows=max_rows)
-        self._app = records_app(records)
-        self._graphql = GraphQLApp(records, self.graphql_settings, LimitSettings(max_rows=max_rows))
+        idempotency = Idempotency(self.database, self.kept)
+        self._app = records_app(records, idempotency=idempotency)
+        self._batch = BatchApp(
+            records, self._app, self.database, idempotency, limits=self.limits, count=self.rates.further
+        )
+        self._graphql = GraphQLApp(
+            records, self.database, self.graphql_settings, LimitSettings(max_rows=max_rows), count=self.rates.further
+        )
 
     def rule(self, collection: str, operation: str, text: str) -> None:
         """Another rule from now on, for what the server itself asks."""
@@ -72,8 +84,11 @@ class Api:
         headers = dict(scope["headers"])
         scope["state"] = {"caller": CALLERS[headers[b"x-as"].decode()], "request_id": "r1", "client_ip": "::1"}
         scope["state"]["path"] = scope["path"]
-        app, dialect = self._app, rest_dialect
-        if scope["path"].startswith(GRAPHQL):
+        app: ASGIApp = self._app
+        dialect = rest_dialect
+        if scope["path"].startswith("/batch/v1"):
+            app, dialect = self._batch, batch_dialect
+        elif scope["path"].startswith(GRAPHQL):
             app, dialect = self._graphql, graphql_dialect
         try:
             await app(scope, receive, send)
@@ -88,7 +103,11 @@ class Api:
         if prefer is not None:
             sent["prefer"] = prefer
         content = {"content": body} if isinstance(body, str | bytes) else {} if body is None else {"json": body}
-        return await self._client.request(method, f"/rest/v1{path}", headers=sent, **content)
+        prefix = "" if path.startswith("/batch/v1") else "/rest/v1"
+        return await self._client.request(method, f"{prefix}{path}", headers=sent, **content)
+
+    async def batch(self, by: str, *operations: dict[str, Any], **headers: str) -> httpx.Response:
+        return await self("POST", "/batch/v1", by, body={"operations": operations}, **headers)
 
     async def graphql(self, query: str, by: str = "anon", **variables: Any) -> Any:
         """The whole answer of an operation."""
@@ -161,9 +180,22 @@ def sample_template(cluster: EmbeddedPostgres) -> str:
 @pytest.fixture
 async def api(cluster: EmbeddedPostgres, sample_template: str) -> AsyncIterator[Api]:
     """On a database of the test's own."""
-    name = f"{sample_template}_{next(_numbers)}"
+    async with cloned(cluster, sample_template) as served:
+        yield served
+
+
+@pytest.fixture
+async def twin(cluster: EmbeddedPostgres, sample_template: str) -> AsyncIterator[Api]:
+    """Another one, to compare with."""
+    async with cloned(cluster, sample_template) as served:
+        yield served
+
+
+@contextlib.asynccontextmanager
+async def cloned(cluster: EmbeddedPostgres, template: str) -> AsyncIterator[Api]:
+    name = f"{template}_{next(_numbers)}"
     admin = await asyncpg.connect(cluster.url("postgres"))
-    await admin.execute(f"create database {name} template {sample_template}")
+    await admin.execute(f"create database {name} template {template}")
     async with serving(cluster.url(name)) as served:
         yield served
     await admin.execute(f"drop database {name} with (force)")

@@ -142,6 +142,16 @@ async def test_hooks_watch_mutations(api: Api, seen: Seen) -> None:
     assert await seen.settled() == [(RecordCreated.__name__, ["X"]), (RecordCreated.__name__, ["Y"])]
 
 
+async def test_a_key_that_would_not_be_kept_is_refused(api: Api) -> None:
+    mutation = "mutation { deleteFrompostsCollection(atMost: 9) { affectedCount } }"
+    for query, refused in (("{ __typename }", False), (mutation, True)):
+        headers = {"x-as": "ana", "idempotency-key": "k1"}
+        answer = (await api._client.post("/graphql/v1", headers=headers, json={"query": query})).json()
+        assert ("errors" in answer) == refused
+    assert answer["errors"][0]["extensions"]["code"] == "graphql_idempotency_key"
+    assert len(await stored(api)) == 4
+
+
 @pytest.mark.parametrize(
     ("query", "variables", "message"),
     [

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.errors import is_of_another_schema
 from mbaas.config.settings import GraphQLSettings, LimitSettings
 from mbaas.core.errors import BodyInvalid, DatabaseError, QueryError, SchemaChanged
@@ -24,7 +25,7 @@ from mbaas.core.rules.ruleset import RuleSet
 from mbaas.http.caller import caller
 from mbaas.http.errors import MethodNotAllowed
 from mbaas.http.heads import head_of
-from mbaas.http.ratelimit import RateLimiter
+from mbaas.http.idempotency import HEADER
 from mbaas.http.respond import JSON, Receive, Reply, Scope, Send, send_reply
 from mbaas.modules.records.asked import read_body
 from mbaas.modules.records.dialect import may_read_fault
@@ -36,6 +37,8 @@ from mbaas.modules.records.service import Records
 PREFIX = "/graphql/v1"
 RESPONSE = "application/graphql-response+json"
 NewerThan: TypeAlias = Callable[[RuleSet], Awaitable[bool]]
+Count: TypeAlias = Callable[[str, Identity, str | None, float, int], None]
+"""Counts further operations of an address, a caller and a key at a time. Raises RateLimited."""
 
 
 class _Body(msgspec.Struct, rename="camel"):
@@ -51,14 +54,19 @@ _VARIABLES = msgspec.json.Decoder(dict[str, Any] | None)
 
 
 class GraphQLApp:
-    """newer_than: asked when a statement met another schema; the operation is then answered anew."""
+    """count: counts each root field beyond the first as a request of its own.
+
+    newer_than: asked when a statement met another schema; the operation is then answered anew.
+    """
 
     def __init__(
         self,
         records: Records,
+        database: Database,
         settings: GraphQLSettings,
         limits: LimitSettings,
         *,
+        count: Count,
         newer_than: NewerThan | None = None,
     ) -> None:
         self._limits = Limits(
@@ -69,13 +77,9 @@ class GraphQLApp:
             filter_depth=limits.filter_depth,
         )
         self._records = records
-        self._operations = Operations(records, settings, self._limits, max_rows=limits.max_rows)
+        self._operations = Operations(records, database, settings, self._limits, max_rows=limits.max_rows)
         self._newer_than = newer_than
-        self._rates: RateLimiter | None = None
-
-    def limited_by(self, rates: RateLimiter) -> None:
-        """Each root field beyond the first counts as a request of its own from now on."""
-        self._rates = rates
+        self._count = count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send_reply(send, await self.reply(scope, receive))
@@ -101,10 +105,9 @@ class GraphQLApp:
 
     async def _run(self, asked: Asked, identity: Identity, scope: Scope) -> dict[str, Any]:
         def charge(operations: int) -> None:
-            if self._rates is not None and operations > 1:
-                key = head_of(scope).fields.get(b"apikey")
-                named = None if key is None else key.decode("latin-1")
-                self._rates.after_identity(identity, named, time.monotonic(), count=operations - 1)
+            key = head_of(scope).fields.get(b"apikey")
+            named = None if key is None else key.decode("latin-1")
+            self._count(scope["state"]["client_ip"], identity, named, time.monotonic(), max(0, operations - 1))
 
         rules = self._records.snapshot()[0]
         try:
@@ -149,7 +152,13 @@ class GraphQLApp:
             raise MethodNotAllowed("this route takes POST, and GET for queries")
         if not body.query:
             raise BodyInvalid("query is missing", hint='{"query": "{ ... }", "variables": {}}')
-        return Asked(body.query, body.variables or {}, body.operation_name, read_only=scope["method"] == "GET")
+        return Asked(
+            body.query,
+            body.variables or {},
+            body.operation_name,
+            read_only=scope["method"] == "GET",
+            keyed=HEADER in head_of(scope).fields,
+        )
 
 
 def _collection(field: str) -> str:

@@ -108,3 +108,12 @@ class QueryOnly(MethodNotAllowed):
 
     def __init__(self) -> None:
         super().__init__("GET takes queries only", hint="send a mutation by POST")
+
+
+class KeyNotTaken(QueryError):
+    """Better than to let somebody believe that a repeated mutation would be known."""
+
+    code = "graphql_idempotency_key"
+
+    def __init__(self) -> None:
+        super().__init__("a mutation takes no Idempotency-Key", hint="write by /rest/v1 or /batch/v1 with that key")

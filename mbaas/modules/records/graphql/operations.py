@@ -20,6 +20,8 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues
 
+from mbaas.adapters.postgres.database import Database
+from mbaas.adapters.postgres.enlisted import enlisting
 from mbaas.config.settings import GraphQLSettings
 from mbaas.core.errors import MbaasError
 from mbaas.core.identity import Identity, Role
@@ -27,13 +29,15 @@ from mbaas.core.plan.names import Names
 from mbaas.core.plan.types import WritePlan
 from mbaas.core.query.limits import Limits
 from mbaas.core.rules.ruleset import RuleSet
+from mbaas.hooks.events import Done
 from mbaas.modules.records.graphql.budget import Budget
 from mbaas.modules.records.graphql.documents import Document, Documents
-from mbaas.modules.records.graphql.errors import FieldFailed, IntrospectionOff, OperationInvalid, QueryOnly
+from mbaas.modules.records.graphql.errors import FieldFailed, IntrospectionOff, KeyNotTaken, OperationInvalid, QueryOnly
 from mbaas.modules.records.graphql.reading import TYPE_NAME, Finish, Plans, Reader, key_of, read_node_id
 from mbaas.modules.records.graphql.schema import RoleSchema, Root, schema_for
 from mbaas.modules.records.graphql.selections import Grouped, Selections
 from mbaas.modules.records.graphql.writing import Finished, Writer
+from mbaas.modules.records.results import Written
 from mbaas.modules.records.service import Records
 
 Data: TypeAlias = dict[str, Any]
@@ -46,12 +50,13 @@ _MAY_INTROSPECT: dict[str, frozenset[Role]] = {
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What a request says. read_only: it may not write, whatever it says."""
+    """What a request says. read_only: it may not write, whatever it says. keyed: it came with an Idempotency-Key."""
 
     query: str
     variables: dict[str, Any]
     operation: str | None = None
     read_only: bool = False
+    keyed: bool = False
 
 
 class Schemas:
@@ -79,17 +84,23 @@ class Schemas:
 
 
 class Operations:
-    """Answers operations. charge: told how many root fields there are, and refuses those that are too many."""
+    """Answers operations."""
 
-    def __init__(self, records: Records, settings: GraphQLSettings, limits: Limits, *, max_rows: int) -> None:
+    def __init__(
+        self, records: Records, database: Database, settings: GraphQLSettings, limits: Limits, *, max_rows: int
+    ) -> None:
         self._records = records
+        self._database = database
         self._settings = settings
         self._limits = limits
         self._max_rows = max_rows
         self._schemas = Schemas(settings)
 
     async def run(self, asked: Asked, identity: Identity, charge: Callable[[int], None]) -> Data:
-        """The data. Raises OperationInvalid, and FieldFailed for what went wrong with a root field."""
+        """The data. charge: told how many root fields there are; refuses what is too much.
+
+        Raises OperationInvalid, and FieldFailed for what went wrong with a root field.
+        """
         rules, names = self._records.snapshot()
         schema, documents = self._schemas.of(rules, identity.role)
         document = documents.read(asked.query)
@@ -97,6 +108,8 @@ class Operations:
         operation = document.operation(asked.operation)
         if asked.read_only and operation.operation is not OperationType.QUERY:
             raise QueryOnly()
+        if asked.keyed and operation.operation is not OperationType.QUERY:
+            raise KeyNotTaken()
         variables = get_variable_values(
             schema.graphql, operation.variable_definitions or (), asked.variables, max_errors=20
         )
@@ -157,10 +170,20 @@ class Operations:
         data: Data = {}
         if planned:
             with _about(*plan.blame(planned)):
-                done = await self._records.write_plans([one for one, _ in planned.values()], identity, rules)
+                done = await self._write([one for one, _ in planned.values()], identity, rules)
             for (key, (_, finish)), written in zip(planned.items(), done, strict=True):
                 data[key] = finish(written)
         return plan.ordered(data)
+
+    async def _write(self, plans: list[WritePlan], identity: Identity, rules: RuleSet) -> list[Written]:
+        """All of them or none."""
+        if len(plans) == 1:
+            return await self._records.write_plans(plans, identity, rules)
+        told: list[Done] = []
+        async with enlisting(self._database, identity) as door:
+            done = await self._records.within(door, told).write_plans(plans, identity, rules)
+        await self._records.tell(told)
+        return done
 
 
 class _Plan(msgspec.Struct, frozen=True):
