@@ -73,6 +73,9 @@ from mbaas.modules.records.batch import PREFIX as BATCH
 from mbaas.modules.records.batch import BatchApp, batch_dialect
 from mbaas.modules.records.dialect import rest_dialect
 from mbaas.modules.records.docs import DocsPage, send_document
+from mbaas.modules.records.graphql.app import PREFIX as GRAPHQL
+from mbaas.modules.records.graphql.app import GraphQLApp
+from mbaas.modules.records.graphql.errors import graphql_dialect
 from mbaas.modules.records.openapi import Info, openapi_bytes
 from mbaas.modules.records.routes import RecordsApp, records_app
 from mbaas.modules.records.service import Records
@@ -196,11 +199,15 @@ async def _serve(
 
 
 class Routes(NamedTuple):
-    """records, batch: are asked past the router, which mounts them all the same. rates: what batches count with."""
+    """records, batch, graphql: are asked past the router, which mounts them all the same.
+
+    graphql: when it is served. rates: what operations are counted with, several of which may be in one request.
+    """
 
     app: Litestar
     records: RecordsApp
     batch: BatchApp
+    graphql: GraphQLApp | None
     rates: RateLimiter
 
 
@@ -244,10 +251,16 @@ def routes(config: Config, live: Live, database: Database, hooks: Hooks, auth: A
         count=rates.further,
         newer_than=live.newer_than,
     )
+    graphql = None
+    if config.graphql.enabled:
+        graphql = GraphQLApp(
+            records, database, config.graphql, config.limits, count=rates.further, newer_than=live.newer_than
+        )
     app = Litestar(
         route_handlers=[
             mount("/rest/v1", rest),
             mount(BATCH, batch),
+            *([] if graphql is None else [mount(GRAPHQL, graphql)]),
             mount("/auth/v1", auth),
             mount(PLUGINS, plugins),
             admin_router(RulesTold(database, live)),
@@ -257,7 +270,7 @@ def routes(config: Config, live: Live, database: Database, hooks: Hooks, auth: A
         openapi_config=None,
         logging_config=None,
     )
-    return Routes(app, rest, batch, rates)
+    return Routes(app, rest, batch, graphql, rates)
 
 
 def described_for(
@@ -303,6 +316,8 @@ def edge(
     writer: LineWriter,
 ) -> Edge:
     """Everything that holds for every request, around the routes."""
+    graphql = routes.graphql
+    direct = () if graphql is None else (Surface(prefix=GRAPHQL, direct=graphql.reply, dialect=graphql_dialect),)
     return Edge(
         cast(ASGIApp, routes.app),
         server=config.server,
@@ -315,6 +330,7 @@ def edge(
         surfaces=(
             Surface(prefix="/rest/v1", direct=routes.records.reply, begin=routes.records.begin, dialect=rest_dialect),
             Surface(prefix=BATCH, direct=routes.batch.reply, dialect=batch_dialect, max_body=config.limits.batch_body),
+            *direct,
             Surface(prefix="/auth/v1", dialect=auth_dialect, max_body=AUTH_MAX_BODY),
             Surface(prefix=PLUGINS),
             Surface(prefix=ADMIN),
