@@ -12,6 +12,7 @@ import msgspec
 
 from mbaas.config.inputs import CollectionInput, FieldInput, FunctionInput, IndexInput, RelationInput, RulesInput
 from mbaas.config.load import SECTIONS
+from mbaas.config.settings import ProviderSettings
 from mbaas.core.schema.types import SCALARS
 
 _HEAD = """# Every setting
@@ -32,6 +33,7 @@ What a variable holds never appears in a message. `include = ["collections/*.tom
 relative to it; a key set in two of them is an error.
 """
 _TABLES: dict[str, type[msgspec.Struct]] = {
+    "auth.providers.<name>": ProviderSettings,
     "collections.<name>": CollectionInput,
     "collections.<name>.fields.<field>": FieldInput,
     "collections.<name>.rules": RulesInput,
