@@ -33,7 +33,7 @@ class Scripted:
         self.asked: list[tuple[str, dict[str, str], dict[str, str]]] = []
         self.key = ECKey.generate_key("P-256", {"kid": "one", "use": "sig"})
         self.sign_with: Any = None
-        self.alg = "ES256"
+        self.alg, self.kid = "ES256", "one"
         self.codes: dict[str, dict[str, str]] = {}
 
     def code_for(self, address: str) -> str:
@@ -49,9 +49,9 @@ class Scripted:
         told = {"iss": self.url, "aud": APP, "iat": now, "exp": now + 600, **self.person, **claims, **self.lie}
         told = {name: value for name, value in told.items() if value is not None}
         if self.alg == "none":
-            return ".".join((part({"alg": "none", "kid": "one"}), part(told), ""))
+            return ".".join((part({"alg": "none", "kid": self.kid}), part(told), ""))
         key = self.sign_with or self.key
-        return jwt.encode({"alg": self.alg, "kid": "one"}, told, key, algorithms=[self.alg])
+        return jwt.encode({"alg": self.alg, "kid": self.kid}, told, key, algorithms=[self.alg])
 
     def shared_secret(self) -> OctKey:
         """What a verifier that mistakes a public key for a secret would check with."""

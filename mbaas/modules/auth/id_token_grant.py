@@ -70,7 +70,7 @@ class IdTokenGrant:
                 body.id_token, nonces=None, now=self._clock.now(), access_token=body.access_token or None
             )
             _check_nonce(claims.get("nonce"), body.nonce)
-            return Known(provider.name, provider.profile(claims))
+            return Known(provider.name, await provider.profile(claims, body.access_token))
         except IdTokenRefused as error:
             raise self._refused(provider, str(error)) from error
         except ProviderFailed as error:

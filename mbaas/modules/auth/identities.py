@@ -253,7 +253,7 @@ class Identities:
             raise UserGone
         if locked.user.is_banned(self._clock.now()):
             raise UserBannedSince
-        return locked.user
+        return await load_user(transaction, user_id)  # its identities, too, as they are once it is ours
 
     async def _seen(self, transaction: Transaction, user: User, identity_id: str, profile: Profile) -> None:
         now = self._clock.now().isoformat()

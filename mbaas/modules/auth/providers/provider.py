@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ssl
 import time
 from collections.abc import Collection, Mapping
@@ -76,7 +77,6 @@ class Provider:
         self.preset = PRESETS.get(name, GENERIC)
         self.issuer = settings.issuer or self.preset.issuer
         self._callback = callback
-        self._tls = ssl.create_default_context()
         self._metadata: tuple[float, Endpoints] | None = None
         self._failed = (0.0, "")
         self._keys: tuple[float, KeySet] | None = None
@@ -129,17 +129,12 @@ class Provider:
         answer = await self._json("POST", url, headers=headers, content=body.encode())
         tokens = _tokens(answer)
         if not self.has_id_tokens:
-            return self._profile(endpoints.issuer, await self._userinfo(endpoints, tokens)), tokens
+            return self._profile(endpoints.issuer, await self._userinfo(endpoints, tokens.access_token)), tokens
         if tokens.id_token is None:
             raise ProviderFailed("there is no ID token")
         nonces = (nonce,) if self.preset.nonce else None
         claims = await self.claims(tokens.id_token, nonces=nonces, now=now, access_token=tokens.access_token)
-        if "email" not in claims and endpoints.userinfo_endpoint:
-            more = await self._userinfo(endpoints, tokens)
-            if more.get("sub") != claims["sub"]:  # Core section 5.3.2
-                raise ProviderFailed("userinfo is of somebody else")
-            claims = {**more, **claims}
-        return self._profile(claims["iss"], claims), tokens
+        return await self.profile(claims, tokens.access_token), tokens
 
     async def claims(
         self, id_token: str, *, nonces: Collection[str] | None, now: datetime, access_token: str | None = None
@@ -155,8 +150,17 @@ class Provider:
         keys = await self._key_set(endpoints, key_id(id_token))
         return check_id_token(id_token, keys, expected, access_token=access_token)
 
-    def profile(self, claims: Mapping[str, Any]) -> Profile:
-        """Of an ID token's claims. Raises ProviderFailed."""
+    async def profile(self, claims: Mapping[str, Any], access_token: str | None) -> Profile:
+        """Of an ID token's claims; what they leave out the provider tells for the access token.
+
+        Raises ProviderFailed.
+        """
+        endpoints = await self.endpoints()
+        if "email" not in claims and access_token and endpoints.userinfo_endpoint:
+            more = await self._userinfo(endpoints, access_token)
+            if more.get("sub") != claims["sub"]:  # Core section 5.3.2
+                raise ProviderFailed("userinfo is of somebody else")
+            claims = {**more, **claims}
         return self._profile(str(claims["iss"]), claims)
 
     async def endpoints(self) -> Endpoints:
@@ -239,8 +243,8 @@ class Provider:
             self._keys = (now, found)
             return found
 
-    async def _userinfo(self, endpoints: Endpoints, tokens: Tokens) -> dict[str, Any]:
-        headers = {**_JSON, "authorization": f"Bearer {tokens.access_token}"}
+    async def _userinfo(self, endpoints: Endpoints, access_token: str) -> dict[str, Any]:
+        headers = {**_JSON, "authorization": f"Bearer {access_token}"}
         if self.preset.headers_client_id:
             headers["client-id"] = self.settings.client_id
         found = await self._json("GET", str(endpoints.userinfo_endpoint), headers=headers)
@@ -266,7 +270,7 @@ class Provider:
             async with (
                 asyncio.timeout(timeout),
                 # No proxy of the environment: it would resolve names by itself.
-                httpx.AsyncClient(timeout=timeout, trust_env=False, verify=self._tls) as client,
+                httpx.AsyncClient(timeout=timeout, trust_env=False, verify=_tls()) as client,
             ):
                 answer = await fetch(
                     client, method, url, allow_private=private, headers=headers, content=content, max_bytes=MAX_BYTES
@@ -331,6 +335,12 @@ class Provider:
 def build_providers(settings: Mapping[str, ProviderSettings], *, callback: str) -> dict[str, Provider]:
     """Those that are switched on, by name. Raises ConfigError."""
     return {name: Provider(name, given, callback=callback) for name, given in settings.items() if given.enabled}
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Reading the authorities takes some 20 ms."""
+    return ssl.create_default_context()
 
 
 def _tokens(answer: Mapping[str, Any]) -> Tokens:
