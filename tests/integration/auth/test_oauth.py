@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from joserfc.jwk import ECKey
 
@@ -132,13 +133,36 @@ async def test_what_cannot_begin_is_refused(auth: Auth) -> None:
         assert (answer.status_code, answer.json()["error_code"]) == (400, "validation_failed")
 
 
-async def test_the_cookie_is_for_no_script_and_no_other_site(auth: Auth, idp: Scripted, database_url: str) -> None:
+async def test_the_cookie_is_for_no_script_and_no_other_site(auth: Auth) -> None:
     answer = await auth.client.get("/authorize?provider=acme")
     cookie = answer.headers["set-cookie"].lower()
     assert cookie.startswith("mbaas-flow=")
     assert "httponly" in cookie
     assert "samesite=lax" in cookie
     assert "max-age=300" in cookie
+
+
+async def test_with_tls_no_neighbouring_host_can_set_the_cookie_and_apple_tells_a_name_once(
+    database_url: str, idp: Scripted
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="mbaas-auth-") as name:
+        config = make_config(Path(name), providers={"apple": settings(idp)})
+        server = msgspec.structs.replace(config.server, public_url="https://api.example.com")
+        async with open_auth(database_url, msgspec.structs.replace(config, server=server)) as auth:
+            auth.client.base_url = httpx.URL("https://api.example.com/auth/v1")
+            answer = await auth.client.get("/authorize?provider=apple")
+            cookie = answer.headers["set-cookie"].lower()
+            assert cookie.startswith("__host-mbaas-flow=")
+            assert "secure" in cookie
+            assert "path=/;" in cookie
+            assert "domain" not in cookie
+            address = answer.headers["location"]
+            assert query(address)["response_mode"] == "form_post"
+            assert "code_challenge" not in query(address)
+            said = '{"name":{"firstName":"Ada","lastName":"King"},"email":"mallory@example.com"}'
+            landed = await back(auth, code=idp.code_for(address), state=query(address)["state"], user=said)
+            user = await user_of(auth, landed)
+            assert (user["email"], user["user_metadata"]["full_name"]) == (MAIL, "Ada King")
 
 
 async def test_the_database_has_neither_state_nor_cookie_nor_secret(auth: Auth) -> None:
