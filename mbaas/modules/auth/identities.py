@@ -53,8 +53,8 @@ from mbaas.modules.auth.pkce import Challenge
 from mbaas.modules.auth.policy import Policy
 from mbaas.modules.auth.proof import Proof
 from mbaas.modules.auth.providers.profile import Profile
-from mbaas.modules.auth.sessions import end_sessions, load_user
-from mbaas.modules.auth.tables import FlowState, OAuthFlows, OneTimeTokens, Users
+from mbaas.modules.auth.sessions import load_user
+from mbaas.modules.auth.tables import TABLES, Users
 from mbaas.modules.auth.tables import Identities as IdentityTable
 
 _ALONE = "select pg_advisory_xact_lock(hashtextextended($1::text, 0))"
@@ -92,6 +92,12 @@ from (
 ) as known
 where u.id = $1::uuid and known.names is not null
 """
+
+
+# Whatever hangs on a user, also what comes later: sessions, identities, links, codes, factors.
+_OF_USERS = [
+    (table, column) for table in TABLES for column in table._meta.columns if column._meta.db_column_name == "user_id"
+]
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -347,9 +353,8 @@ class Identities:
             Users.raw_user_meta_data: user.user_metadata if user.invited_at else {},
         }
         await update_user(transaction, user.id, values, now=now)
-        await end_sessions(transaction, user.id, None, "global")
-        for table in (IdentityTable, OneTimeTokens, FlowState, OAuthFlows):
-            await transaction.fetch_row(compiled(table.delete().where(table.user_id == user.id)))
+        for table, holder in _OF_USERS:
+            await transaction.fetch_row(compiled(table.delete().where(holder == user.id)))
         await record(transaction, "unproven_account_reset", asked, user_id=user.id, now=now)
 
     async def _confirm(self, transaction: Transaction, user: User) -> None:

@@ -12,19 +12,16 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
-from datetime import timedelta
-from typing import Any, Literal, cast
+from typing import Any
 
 import msgspec
 
 from mbaas.adapters.clock import Chance, Clock
 from mbaas.adapters.postgres.database import Database, Transaction
-from mbaas.adapters.postgres.piccolo import compiled
 from mbaas.adapters.sealing import Sealer
 from mbaas.adapters.secrets import Secrets
 from mbaas.core.errors import MbaasError
 from mbaas.core.observe import Observe, SecurityEvent
-from mbaas.core.sql.fragment import Statement
 from mbaas.modules.auth.accounts import Accounts
 from mbaas.modules.auth.asked import Asked
 from mbaas.modules.auth.errors import (
@@ -39,15 +36,14 @@ from mbaas.modules.auth.errors import (
     wire_words,
 )
 from mbaas.modules.auth.identities import Identities, Known
+from mbaas.modules.auth.oauth_flows import Flow, Flows
 from mbaas.modules.auth.objects import Session, User
 from mbaas.modules.auth.pkce import Challenge, Redemption, issue_code
 from mbaas.modules.auth.providers.profile import Profile
 from mbaas.modules.auth.providers.provider import IdTokenRefused, Provider, ProviderFailed, Tokens
 from mbaas.modules.auth.redirect import AllowList, with_fragment, with_query
 from mbaas.modules.auth.sessions import Opened, Sessions
-from mbaas.modules.auth.tables import OAuthFlows
 
-LIFETIME = timedelta(minutes=5)
 METHOD = "oauth"
 _OURS = frozenset(
     "client_id client_secret redirect_uri response_type response_mode state nonce scope code_challenge "
@@ -63,17 +59,6 @@ _REFUSALS = frozenset(
     "access_denied invalid_request unauthorized_client unsupported_response_type invalid_scope server_error "
     "temporarily_unavailable interaction_required login_required account_selection_required consent_required".split()
 )
-_OPENED = """
-update auth.oauth_flows set browser_hash = $2::text
-where state_hash = $1::text and browser_hash is null and expires_at > $3::timestamptz
-returning provider
-"""
-# Only the browser that began a flow ends it: who merely learned a state takes nothing away.
-_ENDED = """
-delete from auth.oauth_flows
-where state_hash = $1::text and browser_hash = $2::text and expires_at > $3::timestamptz
-returning provider, redirect_to, code_challenge, code_challenge_method, user_id
-"""
 
 
 class Begun(msgspec.Struct, frozen=True):
@@ -89,15 +74,6 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     provider: str
     parameters: Mapping[str, str]
     challenge: Challenge | None
-
-
-class Flow(msgspec.Struct, frozen=True):
-    """What was wanted when the flow began. user_id: who wants one more way in."""
-
-    provider: str
-    redirect_to: str
-    challenge: Challenge | None
-    user_id: str | None
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -131,6 +107,7 @@ class OAuth:
         self._accounts = accounts
         self._sessions = sessions
         self._allow_list = allow_list
+        self._flows = Flows(database=database, clock=clock)
         self._sealer = Sealer(secrets, "auth.oauth_outcome")
         self._key = secrets().purpose_key("auth.oauth_flow")
         self._clock = clock
@@ -145,7 +122,8 @@ class OAuth:
         provider = self._provider(wanted.provider)
         state, browser = self._chance.new_token(), self._browser(browser)
         url = await self._address(provider, state, wanted.parameters)
-        await self._keep(state, provider, wanted.challenge, None, browser, asked)
+        flow = Flow(provider.name, asked.redirect_to, wanted.challenge, None)
+        await self._flows.keep(state, flow, browser)
         return Begun(url, browser)
 
     async def prepare(self, wanted: Wanted, user: User | None, *, asked: Asked) -> str:
@@ -157,7 +135,8 @@ class OAuth:
         provider = self._provider(wanted.provider)
         _scopes(wanted.parameters)
         state = self._chance.new_token()
-        await self._keep(state, provider, wanted.challenge, user, None, asked)
+        flow = Flow(provider.name, asked.redirect_to, wanted.challenge, user.id if user else None)
+        await self._flows.keep(state, flow, None)
         passed = {name: value for name, value in wanted.parameters.items() if name not in _OURS}
         if scopes := wanted.parameters.get("scopes"):
             passed["scopes"] = scopes
@@ -165,18 +144,15 @@ class OAuth:
 
     async def open(self, state: str, parameters: Mapping[str, str], browser: str | None) -> Begun:
         """The browser that opened such an address. Raises BadOAuthState, ProviderUnavailable."""
-        browser, now = self._browser(browser), self._clock.now()
-        args = (_hash(state), _hash(browser), now.isoformat())
-        row = await self._database.fetch_row(Statement(_OPENED, args))
-        if row is None:
-            raise BadOAuthState
-        return Begun(await self._address(self._provider(str(row[0])), state, parameters), browser)
+        browser = self._browser(browser)
+        provider = self._provider(await self._flows.open(state, browser))
+        return Begun(await self._address(provider, state, parameters), browser)
 
     # --- back --------------------------------------------------------------------------------------------------------
 
     async def back(self, answer: Mapping[str, str], browser: str | None, *, asked: Asked) -> str:
         """Where to send a browser that comes back: on to the app, with a session, a code or an error."""
-        flow = await self._flow(answer.get("state", ""), browser)
+        flow = await self._flows.end(answer.get("state", ""), browser)
         if flow is None:
             self._observe(SecurityEvent("oauth_state_refused", asked.ip or ""))
             return _error_url(asked.redirect_to, BadOAuthState())
@@ -289,42 +265,6 @@ class OAuth:
             self._observe(SecurityEvent("oauth_answer_of_another_issuer", provider.name, repr(given)[:200]))
             raise BadOAuthCallback
 
-    async def _flow(self, state: str, browser: str | None) -> Flow | None:
-        """The flow of a state in this browser. It is over with that."""
-        if not browser or not state:
-            return None
-        args = (_hash(state), _hash(browser), self._clock.now().isoformat())
-        row = await self._database.fetch_row(Statement(_ENDED, args))
-        if row is None:
-            return None
-        provider, redirect_to, text, method, user_id = row
-        challenge = Challenge(text, cast(Literal["s256", "plain"], method)) if text and method else None
-        return Flow(str(provider), str(redirect_to), challenge, user_id)
-
-    async def _keep(
-        self,
-        state: str,
-        provider: Provider,
-        challenge: Challenge | None,
-        user: User | None,
-        browser: str | None,
-        asked: Asked,
-    ) -> None:
-        now = self._clock.now()
-        row = OAuthFlows(
-            state_hash=_hash(state),
-            browser_hash=None if browser is None else _hash(browser),
-            provider=provider.name,
-            redirect_to=asked.redirect_to,
-            code_challenge=challenge.text if challenge else None,
-            code_challenge_method=challenge.method if challenge else None,
-            user_id=user.id if user else None,
-            created_at=now,
-            expires_at=now + LIFETIME,
-        )
-        await self._database.fetch_row(compiled(OAuthFlows.delete().where(OAuthFlows.expires_at < now)))
-        await self._database.fetch_row(compiled(OAuthFlows.insert(row)))
-
     async def _address(self, provider: Provider, state: str, parameters: Mapping[str, str]) -> str:
         passed = {
             name: value[:512] for name, value in parameters.items() if name not in _OURS and _NAME.fullmatch(name)
@@ -417,7 +357,3 @@ def _error_url(target: str, error: MbaasError) -> str:
         name = "access_denied"
     parameters = {"error": name, "error_code": wire_code(error), "error_description": wire_words(error)}
     return with_fragment(with_query(target, parameters), {**parameters, "sb": ""})
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

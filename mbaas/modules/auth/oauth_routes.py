@@ -13,7 +13,8 @@ from litestar.response import Redirect
 
 from mbaas.modules.auth.access import Access
 from mbaas.modules.auth.errors import UnsupportedProvider
-from mbaas.modules.auth.oauth import LIFETIME, Begun, Wanted
+from mbaas.modules.auth.oauth import Begun, Wanted
+from mbaas.modules.auth.oauth_flows import LIFETIME
 from mbaas.modules.auth.objects import User
 from mbaas.modules.auth.pkce import parse_challenge
 from mbaas.modules.auth.routes import AnyRequest, Empty, Injected, asked_by, current_user

@@ -237,6 +237,7 @@ async def test_a_code_is_bound_to_the_flow_that_asked_for_it(auth: Auth, idp: Sc
     landed = await back(auth, code=foreign, state=query(address)["state"])
     assert refusal(landed) == "unexpected_failure"
     assert await count(auth, "users") == 0
+    assert (await sign_in(auth, idp)).fragment["access_token"]
 
 
 async def test_a_code_used_twice_is_the_providers_to_refuse_and_ours_to_tell(auth: Auth, idp: Scripted) -> None:
