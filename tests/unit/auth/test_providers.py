@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from joserfc import jwt
-from joserfc.jwk import ECKey, RSAKey
+from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from mbaas.adapters.egress import Answer
 from mbaas.config.settings import ProviderSettings
 from mbaas.core.errors import ConfigError
 from mbaas.modules.auth.providers import provider as provider_module
 from mbaas.modules.auth.providers.apple_secret import apple_secret
+from mbaas.modules.auth.providers.id_token import Expected, IdTokenRefused, check_id_token
 from mbaas.modules.auth.providers.presets import PRESETS
 from mbaas.modules.auth.providers.profile import standard
 from mbaas.modules.auth.providers.provider import Provider, build_providers
@@ -174,3 +175,21 @@ def test_settings_that_cannot_work_stop_the_start(name: str, fields: dict[str, A
     with pytest.raises(ConfigError, match=said):
         build_providers({name: ProviderSettings(**fields)}, callback=CALLBACK)
     assert build_providers({name: ProviderSettings(**fields, enabled=False)}, callback=CALLBACK) == {}
+
+
+def test_a_token_of_any_tenant_names_its_tenant_as_issuer() -> None:
+    key = ECKey.generate_key("P-256", {"kid": "k"})
+    tenant = "9188040d-6c67-4c5b-b112-36a304b66dad"
+    issuers = ("https://login.microsoftonline.com/{tenantid}/v2.0",)
+    expected = Expected(issuers=issuers, audiences=("app",), nonces=None, now=1000)
+
+    def signed(**claims: str) -> str:
+        told = {"sub": "m", "aud": "app", "iat": 1000, "exp": 2000, **claims}
+        return jwt.encode({"alg": "ES256", "kid": "k"}, told, key)
+
+    right = f"https://login.microsoftonline.com/{tenant}/v2.0"
+    assert check_id_token(signed(iss=right, tid=tenant), KeySet([key]), expected)["sub"] == "m"
+    other = "https://login.microsoftonline.com/11111111-1111-1111-1111-111111111111/v2.0"
+    for claims in ({"iss": right}, {"iss": other, "tid": tenant}, {"iss": issuers[0], "tid": "{tenantid}"}):
+        with pytest.raises(IdTokenRefused):
+            check_id_token(signed(**claims), KeySet([key]), expected)
