@@ -18,6 +18,7 @@ from litestar.types import Send as LitestarSend
 
 from mbaas.adapters.config_file import watch_config
 from mbaas.adapters.live import Live
+from mbaas.adapters.loop_watch import watched_loop
 from mbaas.adapters.mail.deliver import choose_mailer
 from mbaas.adapters.messages.compose import Composer
 from mbaas.adapters.messages.outgoing import Messages
@@ -172,6 +173,7 @@ async def _serve(
                 )
             )
 
+        stack.enter_context(watched_loop(observe))
         running = server(app, config.server, health=health, quick=app.quick, on_started=started)
         try:
             await running.serve()
