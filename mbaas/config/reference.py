@@ -20,6 +20,7 @@ from mbaas.config.inputs import (
     RulesInput,
 )
 from mbaas.config.load import SECTIONS
+from mbaas.config.settings import ProviderSettings
 from mbaas.core.schema.types import SCALARS
 
 _HEAD = """# Every setting
@@ -40,6 +41,7 @@ What a variable holds never appears in a message. `include = ["collections/*.tom
 relative to it; a key set in two of them is an error.
 """
 _TABLES: dict[str, type[msgspec.Struct]] = {
+    "auth.providers.<name>": ProviderSettings,
     "collections.<name>": CollectionInput,
     "collections.<name>.fields.<field>": FieldInput,
     "collections.<name>.rules": RulesInput,

@@ -253,6 +253,45 @@ class MessageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     notices: bool = True
 
 
+class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[auth.providers.<name>]``: a provider that people sign in with.
+
+    Those we know the addresses of need ``client_id`` and ``client_secret`` alone: apple, azure, discord, facebook,
+    github, gitlab, google, linkedin_oidc, slack_oidc, spotify, twitch, x. keycloak needs ``issuer`` too, and so does
+    any other name, which is then a provider of OpenID Connect.
+
+    enabled: whether people may. client_id: what the provider calls this app. client_ids: further ones of the same app,
+    of its mobile builds, whose ID tokens are taken. client_secret: from the provider; ``None``: a public client.
+    issuer: where a provider of OpenID Connect tells about itself, exactly as its tokens say. scopes: asked for beside
+    those that signing in takes. parameters: added to the provider's address, such as ``prompt``. authorize_url,
+    token_url, userinfo_url: instead of those known; all three for OAuth 2.0 without OpenID Connect. jwks_url: of the
+    keys that sign ID tokens, instead of the one the issuer names. pkce: whether a code is bound to who asked for it;
+    ``None``: when the provider says that it can. email_optional: let people in of whom the provider tells no address.
+    team_id, key_id, private_key: of Apple, which wants a signed secret; the key as the PEM text it gives. timeout_s: of
+    one request to the provider. allow_private: whether its addresses may be of this machine or a private network, and
+    plain HTTP.
+    """
+
+    enabled: bool = True
+    client_id: str = ""
+    client_ids: tuple[str, ...] = ()
+    client_secret: str | None = None
+    issuer: str | None = None
+    scopes: tuple[str, ...] = ()
+    parameters: dict[str, str] = {}
+    authorize_url: str | None = None
+    token_url: str | None = None
+    userinfo_url: str | None = None
+    jwks_url: str | None = None
+    pkce: bool | None = None
+    email_optional: bool = False
+    team_id: str | None = None
+    key_id: str | None = None
+    private_key: str | None = None
+    timeout_s: Seconds = 10.0
+    allow_private: bool = False
+
+
 class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[auth]``: sign-up, sign-in, tokens.
 
@@ -263,7 +302,8 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     with the current one. otp_length: digits of a code, 6 to 10. otp_lifetime_s: of the link in a mail. code_lifetime_s:
     of the code beside it. max_frequency_s: the pause between two mails to one address, and between two SMS to one
     number; 0: none. password_reauthentication: a new password takes a code sent by ``/reauthenticate``, or the current
-    password.
+    password. manual_linking: users may add providers to their account, and take them away. providers: whom people sign
+    in with, by name.
     """
 
     email: bool = True
@@ -280,6 +320,8 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     code_lifetime_s: WholeSeconds = 600
     max_frequency_s: WholeSeconds = 60
     password_reauthentication: bool = False
+    manual_linking: bool = False
+    providers: dict[str, ProviderSettings] = {}
     messages: MessageSettings = MessageSettings()
 
 

@@ -26,6 +26,11 @@ class TokenBody(msgspec.Struct, frozen=True, kw_only=True):
     refresh_token: str | None = None
     auth_code: str | None = None
     code_verifier: str | None = None
+    provider: str | None = None
+    id_token: str | None = None
+    access_token: str | None = None
+    nonce: str | None = None
+    link_identity: bool | None = None
 
 
 class OtpBody(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ without it, it is ``{"code": <status>, "error_code", "msg"}``.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -208,6 +208,98 @@ class BadCodeVerifier(AuthError):
     text = "code challenge does not match previously saved code verifier"
 
 
+class UnsupportedProvider(ValidationFailed):
+    text = "Unsupported provider: provider is not enabled"
+
+
+class ProviderDisabled(AuthError):
+    code = "provider_disabled"
+    text = "Provider is not enabled"
+
+
+class BadOAuthState(AuthError):
+    code = "bad_oauth_state"
+    text = "The sign-in was begun elsewhere, took too long or is over; begin it again"
+
+
+class BadOAuthCallback(AuthError):
+    code = "bad_oauth_callback"
+    text = "The provider's answer cannot be used"
+
+
+class ProviderRefused(AuthError):
+    """In the provider's own code (RFC 6749 section 4.1.2.1), one of those known. Its words are not passed on."""
+
+    code = "bad_oauth_callback"
+
+    def __init__(self, error: str) -> None:
+        super().__init__(f"The provider refused: {error}")
+        self.error = error
+
+
+class ProviderUnavailable(AuthError):
+    code = "unexpected_failure"
+    text = "The provider did not answer as expected; try again later"
+
+
+class EmailNotProvided(AuthError):
+    code = "email_address_not_provided"
+    text = "Error getting user email from external provider"
+
+
+class EmailNeedsVerification(AuthError):
+    code = "provider_email_needs_verification"
+
+    def __init__(self, provider: str) -> None:
+        super().__init__(
+            f"Unverified email with {provider}. A confirmation email has been sent to your {provider} email"
+        )
+
+
+class IdentityExists(AuthError):
+    code = "identity_already_exists"
+    text = "Identity is already linked to another user"
+
+
+class IdentityNotFound(AuthError):
+    code = "identity_not_found"
+    text = "Identity doesn't exist"
+
+
+class UnknownIdentityId(ValidationFailed):
+    """A path names an identity by something that is no UUID."""
+
+    text = "identity_id must be an UUID"
+
+
+class SingleIdentity(AuthError):
+    code = "single_identity_not_deletable"
+    text = "User must have at least 1 identity after unlinking"
+
+
+class EmailConflictsAfterUnlinking(AuthError):
+    code = "email_conflict_identity_not_deletable"
+    text = "Unable to unlink identity: the email address of another one belongs to another user"
+
+
+class ManualLinkingDisabled(AuthError):
+    code = "manual_linking_disabled"
+    text = "Manual linking is disabled"
+
+
+class Web3Disabled(AuthError):
+    code = "web3_provider_disabled"
+    text = "Web3 provider is disabled"
+
+
+class OAuthShaped(AuthError):
+    """Said as OAuth 2.0 says errors (RFC 6749 section 5.2). error: one of its codes."""
+
+    def __init__(self, error: Literal["invalid_request", "invalid_grant", "server_error"], description: str) -> None:
+        super().__init__(description)
+        self.error = error
+
+
 class WeakPassword(AuthError):
     """reasons: ``length``, ``characters``, ``pwned``."""
 
@@ -264,6 +356,21 @@ STATUS: dict[type[AuthError], int] = {
     FlowStateNotFound: 404,
     FlowStateExpired: 422,
     BadCodeVerifier: 400,
+    ProviderDisabled: 400,
+    BadOAuthState: 400,
+    BadOAuthCallback: 400,
+    ProviderRefused: 400,
+    ProviderUnavailable: 503,
+    EmailNotProvided: 422,
+    EmailNeedsVerification: 403,
+    IdentityExists: 422,
+    IdentityNotFound: 422,
+    UnknownIdentityId: 404,
+    SingleIdentity: 422,
+    EmailConflictsAfterUnlinking: 422,
+    ManualLinkingDisabled: 404,
+    Web3Disabled: 422,
+    OAuthShaped: 400,
     WeakPassword: 422,
 }
 """Of auth's own errors, whose codes are GoTrue's already. A class without a line takes its parent's."""
@@ -296,6 +403,8 @@ _FAILED = "Something went wrong on our side"
 
 def auth_dialect(error: MbaasError, scope: Scope) -> Reply:
     """Any of our errors as this protocol says it. Of a 500 the caller learns nothing but that it was one."""
+    if isinstance(error, OAuthShaped):
+        return Reply(400, msgspec.json.encode({"error": error.error, "error_description": error.message}))
     status, code = _outcome(error)
     message = _message(error, status)
     version = _header(scope, b"x-supabase-api-version")
@@ -318,6 +427,11 @@ def auth_dialect(error: MbaasError, scope: Scope) -> Reply:
 def wire_code(error: MbaasError) -> str:
     """The code alone, for a redirect that carries it."""
     return _outcome(error)[1]
+
+
+def wire_words(error: MbaasError) -> str:
+    """The text alone, likewise; of a 500 nothing but that it was one."""
+    return _message(error, _outcome(error)[0])
 
 
 def _outcome(error: MbaasError) -> tuple[int, str]:

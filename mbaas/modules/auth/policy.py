@@ -35,7 +35,7 @@ def policy_of(settings: AuthSettings, sms: SmsSettings) -> Policy:
     )
 
 
-# Providers whose switches clients look for in /settings; which are on is for sign-in with providers to say.
+# Providers whose switches clients look for in /settings, on or off.
 PROVIDERS = (
     "apple azure bitbucket discord facebook figma fly github gitlab google kakao keycloak linkedin linkedin_oidc "
     "notion slack slack_oidc snapchat spotify twitch twitter x workos zoom"

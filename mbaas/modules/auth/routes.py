@@ -24,10 +24,12 @@ from mbaas.modules.auth.bodies import OtpBody, RecoverBody, ResendBody, SignUpBo
 from mbaas.modules.auth.errors import (
     EmailDisabled,
     InvalidCredentials,
+    NoAuthorization,
     NotAdmin,
     PhoneDisabled,
     UserGone,
     ValidationFailed,
+    Web3Disabled,
 )
 from mbaas.modules.auth.objects import Session, User
 from mbaas.modules.auth.pkce import parse_challenge
@@ -79,7 +81,7 @@ async def settings(services: Injected) -> dict[str, Any]:
         "email": policy.email,
         "phone": bool(services.messages.phone_channels),
         "anonymous_users": policy.anonymous,
-        **dict.fromkeys(PROVIDERS, False),
+        **{name: name in services.oauth.providers for name in (*PROVIDERS, *services.oauth.providers)},
     }
     return {
         "external": external,
@@ -130,6 +132,11 @@ async def token(
         return await services.sessions.refresh(data.refresh_token or "", asked=asked)
     if grant_type == "pkce":
         return await services.sign_in.with_code(data.auth_code or "", data.code_verifier or "", asked=asked)
+    if grant_type == "id_token":
+        linking = await _linking(request, services) if data.link_identity else None
+        return await services.id_token_grant.session(data, linking, asked=asked)
+    if grant_type == "web3":
+        raise Web3Disabled
     raise InvalidCredentials("unsupported_grant_type")
 
 
@@ -268,6 +275,14 @@ def contact_of(services: Services, email: str | None, phone: str | None, channel
     if country is None or (allowed and country not in allowed):
         raise PhoneDisabled("No messages are sent to numbers of that kind or country")
     return Contact(number, via)
+
+
+async def _linking(request: AnyRequest, services: Services) -> User:
+    """Who wants one more way in. Raises ManualLinkingDisabled, NoAuthorization, what was wrong with the token."""
+    if caller(cast(Scope, request.scope)).user_id is None:
+        raise NoAuthorization
+    services.oauth.identities.require_linking()
+    return await current_user(request, services)
 
 
 async def current_user(request: AnyRequest, services: Services) -> User:

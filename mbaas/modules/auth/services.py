@@ -19,15 +19,19 @@ from mbaas.modules.auth.accounts import Accounts
 from mbaas.modules.auth.admin import Admin
 from mbaas.modules.auth.deferred import Deferred
 from mbaas.modules.auth.email_change import EmailChange
+from mbaas.modules.auth.id_token_grant import IdTokenGrant
+from mbaas.modules.auth.identities import Identities
 from mbaas.modules.auth.links import Links
 from mbaas.modules.auth.mail_flows import MailFlows
 from mbaas.modules.auth.mails import Mails
+from mbaas.modules.auth.oauth import OAuth
 from mbaas.modules.auth.one_time import OneTime
 from mbaas.modules.auth.password import Passwords
 from mbaas.modules.auth.phone_change import PhoneChange
 from mbaas.modules.auth.policy import Policy, policy_of
 from mbaas.modules.auth.profile import Profile
 from mbaas.modules.auth.proof import Proof
+from mbaas.modules.auth.providers.provider import build_providers
 from mbaas.modules.auth.redirect import AllowList
 from mbaas.modules.auth.sessions import Sessions
 from mbaas.modules.auth.signin import SignIn
@@ -46,12 +50,16 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     mail_flows: MailFlows
     verify: Verify
     profile: Profile
+    oauth: OAuth
+    id_token_grant: IdTokenGrant
     admin: Admin
     links: Links
     clock: Clock
     passwords: Passwords
     messages: Messages
     outbox: Outbox
+    database: Database
+    auth_url: str
 
 
 def build_services(
@@ -95,9 +103,32 @@ def build_services(
     proof = Proof(one_time=one_time, mails=mails, clock=clock)
     email_change = EmailChange(one_time=one_time, mails=mails, clock=clock, chance=chance)
     phone_change = PhoneChange(one_time=one_time, mails=mails, clock=clock, chance=chance)
+    allow_list = AllowList(config.app.site_url, config.app.redirect_urls)
+    oauth = OAuth(
+        providers=build_providers(settings.providers, callback=f"{address}/callback"),
+        identities=Identities(
+            policy=policy,
+            accounts=accounts,
+            proof=proof,
+            mails=mails,
+            clock=clock,
+            chance=chance,
+            observe=observe,
+            manual_linking=settings.manual_linking,
+        ),
+        database=database,
+        accounts=accounts,
+        sessions=sessions,
+        allow_list=allow_list,
+        secrets=secrets,
+        clock=clock,
+        chance=chance,
+        observe=observe,
+        auth_url=address,
+    )
     return Services(
         policy=policy,
-        allow_list=AllowList(config.app.site_url, config.app.redirect_urls),
+        allow_list=allow_list,
         tokens=tokens,
         sessions=sessions,
         sign_up=SignUp(
@@ -110,7 +141,13 @@ def build_services(
             clock=clock,
             chance=chance,
         ),
-        sign_in=SignIn(database=database, accounts=accounts, passwords=passwords, sessions=sessions, clock=clock),
+        sign_in=SignIn(
+            database=database, accounts=accounts, passwords=passwords, sessions=sessions, oauth=oauth, clock=clock
+        ),
+        oauth=oauth,
+        id_token_grant=IdTokenGrant(
+            oauth=oauth, database=database, accounts=accounts, sessions=sessions, clock=clock, observe=observe
+        ),
         mail_flows=MailFlows(
             policy=policy,
             database=database,
@@ -157,4 +194,6 @@ def build_services(
         passwords=passwords,
         messages=messages,
         outbox=outbox,
+        database=database,
+        auth_url=address,
     )

@@ -16,6 +16,7 @@ from mbaas.modules.auth.errors import (
     UserBanned,
     ValidationFailed,
 )
+from mbaas.modules.auth.oauth import OAuth, with_tokens
 from mbaas.modules.auth.objects import Session, Weakness
 from mbaas.modules.auth.password import Passwords
 from mbaas.modules.auth.pkce import redeem_code
@@ -25,12 +26,20 @@ from mbaas.modules.auth.tables import Users
 
 class SignIn:
     def __init__(
-        self, *, database: Database, accounts: Accounts, passwords: Passwords, sessions: Sessions, clock: Clock
+        self,
+        *,
+        database: Database,
+        accounts: Accounts,
+        passwords: Passwords,
+        sessions: Sessions,
+        oauth: OAuth,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._accounts = accounts
         self._passwords = passwords
         self._sessions = sessions
+        self._oauth = oauth
         self._clock = clock
 
     async def with_password(self, contact: Contact | None, password: str, *, asked: Asked) -> Session:
@@ -65,11 +74,15 @@ class SignIn:
         return msgspec.structs.replace(opened.session, weak_password=told)
 
     async def with_code(self, code: str, verifier: str, *, asked: Asked) -> Session:
-        """The session behind a code. Raises FlowStateNotFound, FlowStateExpired, BadCodeVerifier, ValidationFailed."""
+        """The session behind a code, with a provider's tokens when one was signed in with.
+
+        Raises FlowStateNotFound, FlowStateExpired, BadCodeVerifier, ValidationFailed, and as ``Identities.link``.
+        """
         if not code or not verifier:
             raise ValidationFailed("invalid request: both auth code and code verifier should be non-empty")
-        user_id, method = await redeem_code(self._database, code, verifier, now=self._clock.now())
+        redeemed = await redeem_code(self._database, code, verifier, now=self._clock.now())
         async with self._database.transaction() as transaction:
-            opened = await self._sessions.open(transaction, user_id, method=method, asked=asked)
+            tokens = await self._oauth.redeem(transaction, redeemed, code, asked=asked)
+            opened = await self._sessions.open(transaction, redeemed.user_id, method=redeemed.method, asked=asked)
         await self._sessions.announce(opened)
-        return opened.session
+        return opened.session if tokens is None else with_tokens(opened.session, tokens)

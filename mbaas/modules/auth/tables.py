@@ -1,4 +1,4 @@
-"""The tables of schema ``auth``, as Piccolo builds statements over them. They are made by ``0002_auth.sql``.
+"""The tables of schema ``auth``, as Piccolo builds statements over them. Made by ``0002_auth.sql`` and later ones.
 
 Generated columns (``confirmed_at``, an identity's ``email``) are left out: nobody writes them.
 """
@@ -97,6 +97,19 @@ class FlowState(Table, tablename="flow_state", schema="auth", db=POSTGRES):
     authentication_method = Text()
     created_at = Timestamptz()
     expires_at = Timestamptz()
+    sealed = Text(null=True)
+
+
+class OAuthFlows(Table, tablename="oauth_flows", schema="auth", db=POSTGRES):
+    state_hash = Text(primary_key=True)
+    browser_hash = Text(null=True)
+    provider = Text()
+    redirect_to = Text()
+    code_challenge = Text(null=True)
+    code_challenge_method = Text(null=True)
+    user_id = UUID(null=True)
+    created_at = Timestamptz()
+    expires_at = Timestamptz()
 
 
 class MailPauses(Table, tablename="mail_pauses", schema="auth", db=POSTGRES):
@@ -111,4 +124,4 @@ class AuditLogEntries(Table, tablename="audit_log_entries", schema="auth", db=PO
     payload = JSONB()
 
 
-TABLES = (Users, Identities, Sessions, OneTimeTokens, FlowState, MailPauses, AuditLogEntries)
+TABLES = (Users, Identities, Sessions, OneTimeTokens, FlowState, OAuthFlows, MailPauses, AuditLogEntries)
