@@ -58,6 +58,7 @@ POLICIES = [
     Policy("/auth/v1/admin/messages/{kind:str}/{locale:str}", "service"),
     Policy("/auth/v1/admin/messages/{kind:str}/{locale:str}/preview", "service"),
     Policy("/auth/v1/admin/users", "service"),
+    Policy("/auth/v1/admin/users/import", "service"),
     Policy("/auth/v1/admin/users/{user_id:str}", "service"),
     Policy("/auth/v1/admin/generate_link", "service"),
     Policy("/openapi.json/**", "public"),

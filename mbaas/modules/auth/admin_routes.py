@@ -12,6 +12,7 @@ from mbaas.modules.auth.access import Access
 from mbaas.modules.auth.admin import DEFAULT_PER_PAGE, MAX_PER_PAGE, UserPage, UserValues
 from mbaas.modules.auth.bodies import DeleteBody, InviteBody, LinkBody
 from mbaas.modules.auth.errors import ValidationFailed
+from mbaas.modules.auth.importing import ImportBody, Imported, import_users
 from mbaas.modules.auth.links import LinkType, LinkWanted
 from mbaas.modules.auth.objects import User
 from mbaas.modules.auth.routes import AnyRequest, Empty, Injected, RedirectTo, asked_by
@@ -35,6 +36,12 @@ async def list_users(
 @post("/admin/users", status_code=200, opt={"access": Access.SERVICE})
 async def create_user(request: AnyRequest, services: Injected, data: JSONBody[UserValues]) -> User:
     return await services.admin.create(data, asked=asked_by(request, services, None))
+
+
+@post("/admin/users/import", status_code=200, opt={"access": Access.SERVICE})
+async def import_many(request: AnyRequest, services: Injected, data: JSONBody[ImportBody]) -> Imported:
+    asked = asked_by(request, services, None)
+    return await import_users(services.admin, data.users, dry_run=data.dry_run, asked=asked)
 
 
 @get("/admin/users/{user_id:str}", opt={"access": Access.SERVICE})
@@ -99,4 +106,13 @@ def _links(found: UserPage, page: int, per_page: int) -> str:
     return ", ".join(f'</admin/users?page={number}&per_page={per_page}>; rel="{rel}"' for number, rel in steps)
 
 
-ADMIN_ROUTES = (list_users, create_user, read_user, change_user, delete_user, invite, generate_link)
+ADMIN_ROUTES = (
+    list_users,
+    create_user,
+    import_many,
+    read_user,
+    change_user,
+    delete_user,
+    invite,
+    generate_link,
+)

@@ -68,7 +68,7 @@ def build_services(
 ) -> Services:
     settings, address = config.auth, auth_url(config.server)
     policy = policy_of(settings, config.sms)
-    passwords = Passwords(min_length=settings.password_min_length)
+    passwords = Passwords(min_length=settings.password_min_length, block_list=settings.password_block_list)
     tokens = TokenIssuer(secrets, issuer=address, lifetime_s=settings.access_token_lifetime_s)
     sessions = Sessions(
         database=database,
