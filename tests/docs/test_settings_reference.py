@@ -44,6 +44,9 @@ EXAMPLES = {
     "app.redirect_urls",
     "auth.autoconfirm",
     "auth.anonymous",
+    "auth.claims",
+    "auth.captcha.secret",
+    "auth.captcha.verify_url",
 }
 
 
