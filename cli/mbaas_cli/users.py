@@ -6,12 +6,16 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
+from rich.markup import escape
+from rich.table import Table
 
 from mbaas.adapters.secrets import load_or_create
 from mbaas.core import errors
-from mbaas_cli.output import DEFAULT, FAILED, Json, Project, configuration, failures, result
+from mbaas.core.errors import QueryError
+from mbaas_cli.output import DEFAULT, FAILED, Json, Project, configuration, failures, out, result
 from mbaas_cli.user_files import batches, read_firebase_hashes, read_users
 
 app = typer.Typer(no_args_is_help=True, help="Users of a running server.")
@@ -81,6 +85,53 @@ def import_users(
     result({"created": created, "existing": existing, "rejected": rejected, "dry_run": dry_run}, json=json, text=text)
     if rejected:
         raise typer.Exit(FAILED)
+
+
+sessions = typer.Typer(no_args_is_help=True, help="Where users are signed in.")
+app.add_typer(sessions, name="sessions")
+Who = Annotated[str, typer.Argument(help="The user's id.")]
+Which = Annotated[str | None, typer.Argument(help="The session's id, as `list` shows it.", show_default=False)]
+All = Annotated[bool, typer.Option("--all", help="All sessions of the user.")]
+
+
+@sessions.command("list")
+def list_sessions(user: Who, config: Project = DEFAULT, url: Url = None, json: Json = False) -> None:
+    """Show where a user is signed in, the last used first."""
+    with failures(json), _admin(config, url) as admin:
+        found = admin("GET", f"users/{quote(user, safe='')}/sessions")["sessions"]
+    if json:
+        result({"sessions": found}, json=True)
+        return
+    table = Table("id", "last used", "from", "with", "level", "opened")
+    for one in found:
+        used, opened = str(one["last_used_at"])[:19], str(one["created_at"])[:19]
+        table.add_row(one["id"], used, one["ip"] or "", escape(one["user_agent"] or ""), one["aal"], opened)
+    out.print(table if found else "Nowhere.")
+
+
+@sessions.command("revoke")
+def revoke_sessions(
+    user: Who,
+    session: Which = None,
+    everything: All = False,
+    config: Project = DEFAULT,
+    url: Url = None,
+    json: Json = False,
+) -> None:
+    """Sign a user out of one session, or of all; their access tokens are refused within seconds.
+
+    Example: `mbaas users sessions revoke 7f1b2c5e-0000-4000-8000-000000000001 --all`
+    """
+    with failures(json), _admin(config, url) as admin:
+        if (session is None) is not everything:
+            raise QueryError("which session?", hint="name one, or say --all")
+        path = f"users/{quote(user, safe='')}/sessions"
+        if session is None:
+            ended = admin("DELETE", path)["ended"]
+        else:
+            admin("DELETE", f"{path}/{quote(session, safe='')}")
+            ended = 1
+    result({"ended": ended}, json=json, text=f"{ended} ended.")
 
 
 @contextlib.contextmanager

@@ -192,7 +192,7 @@ class Authenticator:
             raise TokenInvalid("the token is for another audience")
         if not (isinstance(subject, str) and subject) and (subject is not None or role == "authenticated"):
             raise TokenInvalid("the token names no user")
-        for name in (claims.get("session_id"), subject):
+        for name in (subject, claims.get("session_id")):
             revocation = self._revoked.get(name) if isinstance(name, str) else None
             if revocation is not None and now < revocation.until:
                 raise TokenRevoked(revocation.reason)

@@ -52,6 +52,7 @@ def asked_by(request: AnyRequest, services: Services, redirect_to: str | None) -
         ip=_address(scope["state"].get("client_ip")),
         languages=accepted(request.headers.get("accept-language")),
         user_agent=(request.headers.get("user-agent") or "")[:500].replace("\x00", "") or None,
+        request_id=scope["state"].get("request_id"),
     )
 
 

@@ -77,7 +77,7 @@ def build_services(
     settings, address = config.auth, auth_url(config.server)
     policy = policy_of(settings, config.sms)
     passwords = Passwords(min_length=settings.password_min_length, block_list=settings.password_block_list)
-    tokens = TokenIssuer(secrets, issuer=address, lifetime_s=settings.access_token_lifetime_s)
+    tokens = TokenIssuer(secrets, issuer=address, lifetime_s=settings.access_token_lifetime_s, claims=settings.claims)
     sessions = Sessions(
         database=database,
         tokens=tokens,

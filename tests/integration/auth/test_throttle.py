@@ -131,7 +131,7 @@ async def test_codes_are_guessed_no_more_than_passwords(nodes: tuple[Auth, Auth]
     [
         ("/token/", [400, 400, 400, 429, 429]),
         ("/%74oken", [400, 400, 400, 429, 429]),
-        ("//token", [400] * 5),  # refused for its path
+        ("/x//token", [400] * 5),  # refused for its path
         ("/TOKEN", [404] * 5),
     ],
 )

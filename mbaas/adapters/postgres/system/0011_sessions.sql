@@ -69,3 +69,4 @@ create index audit_log_entries_user_idx on auth.audit_log_entries ((payload ->> 
 -- Whether the caller's app metadata lists a role. What rules make of it: rules/parse.py.
 create function auth.has_role(name text) returns boolean language sql stable parallel safe
     return coalesce(auth.jwt() #> '{app_metadata,roles}' @> jsonb_build_array(name), false);
+grant execute on function auth.has_role(text) to anon, authenticated, service_role;
