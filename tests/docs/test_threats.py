@@ -9,10 +9,10 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[2]
 PAGE = REPOSITORY / "docs" / "reference" / "threats.md"
 WANTED = [
-    *(f"A{n}" for n in range(1, 20)),
-    *(f"B{n}" for n in (1, 2, 3, 4, 5, 20, 21, 22)),
+    *(f"A{n}" for n in (*range(1, 20), 22)),
+    *(f"B{n}" for n in (1, 2, 3, 4, 5, 7, 8, 12, *range(15, 23), 27, 29, 30)),
     *(f"C{n}" for n in (*range(1, 13), 14)),
-    *(f"H{n}" for n in (10, 11, 13)),
+    *(f"H{n}" for n in (10, 11, 13, 20)),
 ]
 
 
