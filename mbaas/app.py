@@ -152,20 +152,28 @@ async def _serve(
             hooks=hooks,
             observe=observe,
         )
-        stack.callback(auth.close)
+        stack.push_async_callback(auth.close)
         stack.push_async_callback(hooks.settle)
         outbox.start()
         stack.push_async_callback(outbox.close)
+        authenticator = Authenticator(lambda: secrets.current, issuer=auth_url(config.server))
+        revocations = await auth.revocations(lambda changed: authenticator.revoke(changed, now=time.time()))
         app = edge(
             routes(config, live, database, hooks, auth, observe),
             config=config,
-            authenticator=Authenticator(lambda: secrets.current, issuer=auth_url(config.server)),
+            authenticator=authenticator,
             health=health,
             metrics=metrics,
             log=log,
             writer=writer,
         )
-        followed = [_follow(secrets, log), live.follow(), sweep_forever(database)]
+        followed = [
+            _follow(secrets, log),
+            live.follow(),
+            sweep_forever(database),
+            revocations.follow(),
+            auth.keep_up(revocations),
+        ]
         if reload is not None:
             followed.append(watch_config(config, reload, live, observe))
         for following in [asyncio.create_task(forever) for forever in followed]:

@@ -292,18 +292,49 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     allow_private: bool = False
 
 
+class ThrottleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[auth.throttle]``: tries of passwords and codes, counted for all nodes together. 0 switches a limit off.
+
+    window_s: after which a count begins anew. pair: failures with one account from one address. account: failures with
+    one account from addresses it was never signed in at. ip: failures from one address, whatever account. messages:
+    sign-ups, accounts without an address, and mails or SMS asked for, from one address.
+    """
+
+    window_s: Count = 900
+    pair: WholeSeconds = 10
+    account: WholeSeconds = 100
+    ip: WholeSeconds = 200
+    messages: WholeSeconds = 300
+
+
+class CaptchaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[auth.captcha]``: sign-up, sign-in with a password, and what sends messages, only with a solved captcha.
+
+    provider: whose. secret: as the provider gave it. timeout_s: of its answer; without one nobody gets through.
+    verify_url: asked instead of the provider's own address, for a relay of yours; it may be on a private network.
+    """
+
+    provider: Literal["none", "turnstile", "hcaptcha"] = "none"
+    secret: str | None = None
+    timeout_s: Seconds = 5.0
+    verify_url: str | None = None
+
+
 class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[auth]``: sign-up, sign-in, tokens.
 
     email: sign-up and sign-in with an address. autoconfirm: an address needs no confirmation. phone_autoconfirm: nor
     does a phone number. disable_signup: nobody new. anonymous: accounts without an address. password_min_length:
-    characters. access_token_lifetime_s: until a client refreshes. session_lifetime_s: until one has to sign in again,
-    however often the client refreshed; 0: never. reuse_interval_s: how long the previous refresh token still answers
-    with the current one. otp_length: digits of a code, 6 to 10. otp_lifetime_s: of the link in a mail. code_lifetime_s:
-    of the code beside it. max_frequency_s: the pause between two mails to one address, and between two SMS to one
-    number; 0: none. password_reauthentication: a new password takes a code sent by ``/reauthenticate``, or the current
-    password. manual_linking: users may add providers to their account, and take them away. providers: whom people sign
-    in with, by name.
+    characters. password_block_list: whether the 30,000 most used passwords are refused. access_token_lifetime_s: until
+    a client refreshes. session_lifetime_s: until one has to sign in again, however often the client refreshed; 0:
+    never. session_idle_s: until one has to sign in again when no client refreshed; 0: never. single_session: a sign-in
+    ends the other sessions of its user. reuse_interval_s: how long the previous refresh token still answers with the
+    current one. otp_length: digits of a code, 6 to 10. otp_lifetime_s: of the link in a mail. code_lifetime_s: of the
+    code beside it. max_frequency_s: the pause between two mails to one address, and between two SMS to one number; 0:
+    none. password_reauthentication: a new password takes a code sent by ``/reauthenticate``, or the current password.
+    recent_sign_in_s: a new address or number takes such a code, too, when the session was opened longer ago; 0: never.
+    manual_linking: users may add providers to their account, and take them away. providers: whom people sign in with,
+    by name. claims: claims of access tokens by name, each with the path it comes from: ``app_metadata.org``.
     """
 
     email: bool = True
@@ -312,8 +343,11 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     disable_signup: bool = False
     anonymous: bool = False
     password_min_length: Count = 8
+    password_block_list: bool = True
     access_token_lifetime_s: WholeSeconds = 3600
     session_lifetime_s: WholeSeconds = 0
+    session_idle_s: WholeSeconds = 0
+    single_session: bool = False
     reuse_interval_s: WholeSeconds = 10
     otp_length: Annotated[int, msgspec.Meta(ge=6, le=10)] = 6
     otp_lifetime_s: WholeSeconds = 3600
@@ -322,6 +356,10 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     password_reauthentication: bool = False
     manual_linking: bool = False
     providers: dict[str, ProviderSettings] = {}
+    recent_sign_in_s: WholeSeconds = 0
+    claims: dict[str, str] = {}
+    throttle: ThrottleSettings = ThrottleSettings()
+    captcha: CaptchaSettings = CaptchaSettings()
     messages: MessageSettings = MessageSettings()
 
 

@@ -46,6 +46,9 @@ EXAMPLES = {
     "auth.autoconfirm",
     "auth.anonymous",
     "auth.providers",
+    "auth.claims",
+    "auth.captcha.secret",
+    "auth.captcha.verify_url",
 }
 
 

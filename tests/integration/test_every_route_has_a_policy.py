@@ -64,6 +64,12 @@ POLICIES = [
     Policy("/auth/v1/admin/messages/{kind:str}/{locale:str}", "service"),
     Policy("/auth/v1/admin/messages/{kind:str}/{locale:str}/preview", "service"),
     Policy("/auth/v1/admin/users", "service"),
+    Policy("/auth/v1/admin/users/import", "service"),
+    Policy("/auth/v1/admin/users/{user_id:str}/sessions", "service"),
+    Policy("/auth/v1/admin/users/{user_id:str}/sessions/{session_id:str}", "service"),
+    Policy("/auth/v1/admin/audit", "service"),
+    Policy("/auth/v1/user/sessions", "signed_in"),
+    Policy("/auth/v1/user/sessions/{session_id:str}", "signed_in", own_check=True),
     Policy("/auth/v1/admin/users/{user_id:str}", "service"),
     Policy("/auth/v1/admin/generate_link", "service"),
     Policy("/admin/v1/rules", "service"),
@@ -128,5 +134,5 @@ async def test_every_route_lets_in_whom_it_is_for_and_nobody_else(database: Data
 
         everything = [*routes_of(served.app), *routes_of(auth.litestar, prefix="/auth/v1"), *OWN]
         assert await check(everything, POLICIES, ask) == []
-    auth.close()
+    await auth.close()
     writer.close()

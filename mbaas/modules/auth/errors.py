@@ -20,6 +20,7 @@ from mbaas.core.errors import (
     Timeout,
     TokenExpired,
     TokenInvalid,
+    TokenRevoked,
     TooLarge,
     Unauthenticated,
     Unavailable,
@@ -95,6 +96,12 @@ class BadJwt(AuthError):
 class SessionNotFound(AuthError):
     code = "session_not_found"
     text = "Session from session_id claim in JWT does not exist"
+
+
+class NoSuchSession(SessionNotFound):
+    """A path names a session that is not there, or somebody else's."""
+
+    text = "Session not found"
 
 
 class UserGone(AuthError):
@@ -310,6 +317,11 @@ class WeakPassword(AuthError):
         self.reasons = reasons
 
 
+class CaptchaFailed(AuthError):
+    code = "captcha_failed"
+    text = "captcha protection: request disallowed"
+
+
 class MailPaused(RateLimited):
     """An address was written to a moment ago."""
 
@@ -335,6 +347,7 @@ STATUS: dict[type[AuthError], int] = {
     NotAdmin: 403,
     BadJwt: 403,
     SessionNotFound: 403,
+    NoSuchSession: 404,
     UserGone: 403,
     UserNotFound: 404,
     UserAlreadyExists: 422,
@@ -372,6 +385,7 @@ STATUS: dict[type[AuthError], int] = {
     Web3Disabled: 422,
     OAuthShaped: 400,
     WeakPassword: 422,
+    CaptchaFailed: 400,
 }
 """Of auth's own errors, whose codes are GoTrue's already. A class without a line takes its parent's."""
 
@@ -397,6 +411,9 @@ _STATES = {
     "23503": (409, "conflict", "Other records depend on this user"),
 }
 """Of PostgreSQL's errors, by the beginning of their SQLSTATE. Its own words stay in the log."""
+
+_REVOKED = {"ended": SessionNotFound, "banned": UserBannedSince, "deleted": UserGone}
+"""What this protocol says of a token that was good, where every other prefix says that it is invalid."""
 
 _FAILED = "Something went wrong on our side"
 
@@ -435,6 +452,8 @@ def wire_words(error: MbaasError) -> str:
 
 
 def _outcome(error: MbaasError) -> tuple[int, str]:
+    if isinstance(error, TokenRevoked):
+        error = _REVOKED[error.reason]()
     if isinstance(error, DatabaseError):
         known = next((state for state in _STATES if error.sqlstate.startswith(state)), None)
         return _STATES[known][:2] if known else (500, "unexpected_failure")
@@ -448,6 +467,8 @@ def _outcome(error: MbaasError) -> tuple[int, str]:
 
 
 def _message(error: MbaasError, status: int) -> str:
+    if isinstance(error, TokenRevoked):
+        return _REVOKED[error.reason].text
     if isinstance(error, DatabaseError):
         return next((state[2] for start, state in _STATES.items() if error.sqlstate.startswith(start)), _FAILED)
     return _FAILED if status == 500 else error.message

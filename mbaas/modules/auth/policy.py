@@ -20,6 +20,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     frequency_s: int
     countries: tuple[str, ...]
     password_reauthentication: bool
+    recent_sign_in_s: int
 
 
 def policy_of(settings: AuthSettings, sms: SmsSettings) -> Policy:
@@ -32,6 +33,7 @@ def policy_of(settings: AuthSettings, sms: SmsSettings) -> Policy:
         frequency_s=settings.max_frequency_s,
         countries=sms.countries,
         password_reauthentication=settings.password_reauthentication,
+        recent_sign_in_s=settings.recent_sign_in_s,
     )
 
 

@@ -54,6 +54,7 @@ def asked_by(request: AnyRequest, services: Services, redirect_to: str | None) -
         ip=_address(scope["state"].get("client_ip")),
         languages=accepted(request.headers.get("accept-language")),
         user_agent=(request.headers.get("user-agent") or "")[:500].replace("\x00", "") or None,
+        request_id=scope["state"].get("request_id"),
     )
 
 
@@ -105,6 +106,7 @@ async def signup(
     request: AnyRequest, services: Injected, data: JSONBody[SignUpBody], redirect_to: RedirectTo = None
 ) -> Session | User:
     asked = asked_by(request, services, redirect_to)
+    await services.admission.message(data.gotrue_meta_security, asked=asked)
     if not data.email and not data.phone:
         return await services.sign_up.anonymously(data.data or {}, asked=asked)
     challenge = parse_challenge(data.code_challenge, data.code_challenge_method)
@@ -118,6 +120,7 @@ async def token(
 ) -> Session:
     asked = asked_by(request, services, None)
     if grant_type == "password":
+        await services.admission.check(data.gotrue_meta_security, asked=asked)
         if data.phone and not services.messages.phone_channels:
             raise PhoneDisabled
         contact: Contact | None
@@ -144,13 +147,15 @@ async def token(
 async def otp(
     request: AnyRequest, services: Injected, data: JSONBody[OtpBody], redirect_to: RedirectTo = None
 ) -> Empty:
+    asked = asked_by(request, services, redirect_to)
+    await services.admission.message(data.gotrue_meta_security, asked=asked)
     contact = contact_of(services, data.email, data.phone, data.channel)
     begun = await services.mail_flows.sign_in(
         contact,
         data.data or {},
         parse_challenge(data.code_challenge, data.code_challenge_method),
         create=data.create_user is not False,
-        asked=asked_by(request, services, redirect_to),
+        asked=asked,
     )
     return {"message_id": begun} if contact.via else {}
 
@@ -159,10 +164,12 @@ async def otp(
 async def recover(
     request: AnyRequest, services: Injected, data: JSONBody[RecoverBody], redirect_to: RedirectTo = None
 ) -> Empty:
+    asked = asked_by(request, services, redirect_to)
+    await services.admission.message(data.gotrue_meta_security, asked=asked)
     require_email(services)
     challenge = parse_challenge(data.code_challenge, data.code_challenge_method)
     contact = Contact(parse_email(data.email or ""))
-    await services.mail_flows.recover(contact, challenge, asked=asked_by(request, services, redirect_to))
+    await services.mail_flows.recover(contact, challenge, asked=asked)
     return {}
 
 
@@ -171,6 +178,7 @@ async def resend(
     request: AnyRequest, services: Injected, data: JSONBody[ResendBody], redirect_to: RedirectTo = None
 ) -> Empty:
     asked = asked_by(request, services, redirect_to)
+    await services.admission.message(data.gotrue_meta_security, asked=asked)
     challenge = parse_challenge(data.code_challenge, data.code_challenge_method)
     if data.type not in ("signup", "email_change", "sms", "phone_change"):
         raise ValidationFailed("Missing one of these types: signup, email_change, sms, phone_change")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from mbaas.adapters.captcha import choose_captcha
 from mbaas.adapters.clock import Chance, Clock
 from mbaas.adapters.messages.outgoing import Messages
 from mbaas.adapters.outbox.engine import Outbox
@@ -17,7 +18,9 @@ from mbaas.hooks.dispatch import Hooks
 from mbaas.http.identity import auth_url
 from mbaas.modules.auth.accounts import Accounts
 from mbaas.modules.auth.admin import Admin
+from mbaas.modules.auth.admission import Admission
 from mbaas.modules.auth.deferred import Deferred
+from mbaas.modules.auth.devices import Devices
 from mbaas.modules.auth.email_change import EmailChange
 from mbaas.modules.auth.id_token_grant import IdTokenGrant
 from mbaas.modules.auth.identities import Identities
@@ -36,15 +39,18 @@ from mbaas.modules.auth.redirect import AllowList
 from mbaas.modules.auth.sessions import Sessions
 from mbaas.modules.auth.signin import SignIn
 from mbaas.modules.auth.signup import SignUp
+from mbaas.modules.auth.throttle import Throttle
 from mbaas.modules.auth.tokens import TokenIssuer
 from mbaas.modules.auth.verify import Verify
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
+    database: Database
     policy: Policy
     allow_list: AllowList
     tokens: TokenIssuer
     sessions: Sessions
+    devices: Devices
     sign_up: SignUp
     sign_in: SignIn
     mail_flows: MailFlows
@@ -56,9 +62,10 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     links: Links
     clock: Clock
     passwords: Passwords
+    throttle: Throttle
+    admission: Admission
     messages: Messages
     outbox: Outbox
-    database: Database
     auth_url: str
 
 
@@ -76,8 +83,8 @@ def build_services(
 ) -> Services:
     settings, address = config.auth, auth_url(config.server)
     policy = policy_of(settings, config.sms)
-    passwords = Passwords(min_length=settings.password_min_length)
-    tokens = TokenIssuer(secrets, issuer=address, lifetime_s=settings.access_token_lifetime_s)
+    passwords = Passwords(min_length=settings.password_min_length, block_list=settings.password_block_list)
+    tokens = TokenIssuer(secrets, issuer=address, lifetime_s=settings.access_token_lifetime_s, claims=settings.claims)
     sessions = Sessions(
         database=database,
         tokens=tokens,
@@ -87,8 +94,11 @@ def build_services(
         observe=observe,
         hooks=hooks,
         lifetime_s=settings.session_lifetime_s,
+        idle_s=settings.session_idle_s,
+        single=settings.single_session,
         reuse_interval_s=settings.reuse_interval_s,
     )
+    throttle = Throttle(database=database, settings=settings.throttle, clock=clock, observe=observe)
     accounts = Accounts(database=database, hooks=hooks, clock=clock, chance=chance)
     one_time = OneTime(
         database=database,
@@ -127,10 +137,12 @@ def build_services(
         auth_url=address,
     )
     return Services(
+        database=database,
         policy=policy,
         allow_list=allow_list,
         tokens=tokens,
         sessions=sessions,
+        devices=Devices(database=database, clock=clock, idle_s=settings.session_idle_s),
         sign_up=SignUp(
             policy=policy,
             database=database,
@@ -142,7 +154,13 @@ def build_services(
             chance=chance,
         ),
         sign_in=SignIn(
-            database=database, accounts=accounts, passwords=passwords, sessions=sessions, oauth=oauth, clock=clock
+            database=database,
+            accounts=accounts,
+            passwords=passwords,
+            sessions=sessions,
+            oauth=oauth,
+            throttle=throttle,
+            clock=clock,
         ),
         oauth=oauth,
         id_token_grant=IdTokenGrant(
@@ -166,6 +184,7 @@ def build_services(
             one_time=one_time,
             email_change=email_change,
             phone_change=phone_change,
+            throttle=throttle,
             clock=clock,
             chance=chance,
         ),
@@ -192,8 +211,9 @@ def build_services(
         ),
         clock=clock,
         passwords=passwords,
+        throttle=throttle,
+        admission=Admission(captcha=choose_captcha(settings.captcha), throttle=throttle),
         messages=messages,
         outbox=outbox,
-        database=database,
         auth_url=address,
     )

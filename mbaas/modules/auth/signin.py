@@ -22,6 +22,7 @@ from mbaas.modules.auth.password import Passwords
 from mbaas.modules.auth.pkce import redeem_code
 from mbaas.modules.auth.sessions import Sessions
 from mbaas.modules.auth.tables import Users
+from mbaas.modules.auth.throttle import Throttle
 
 
 class SignIn:
@@ -33,6 +34,7 @@ class SignIn:
         passwords: Passwords,
         sessions: Sessions,
         oauth: OAuth,
+        throttle: Throttle,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -40,20 +42,22 @@ class SignIn:
         self._passwords = passwords
         self._sessions = sessions
         self._oauth = oauth
+        self._throttle = throttle
         self._clock = clock
 
     async def with_password(self, contact: Contact | None, password: str, *, asked: Asked) -> Session:
         """A session. Who is unknown, has no password or gives a wrong one learns the same after the same time.
 
-        contact: ``None`` for one that is no address or number, so nobody's. Raises InvalidCredentials, and only with
-        the right password EmailNotConfirmed, PhoneNotConfirmed, UserBanned.
+        contact: ``None`` for one that is no address or number, so nobody's. Raises RateLimited, InvalidCredentials, and
+        only with the right password EmailNotConfirmed, PhoneNotConfirmed, UserBanned.
         """
         contact = contact or Contact("")
-        found = await self._accounts.find(contact)
-        user, stored = found if found is not None else (None, None)
-        verdict = await self._passwords.verify(stored, password)
-        if user is None or not verdict.right:
-            raise InvalidCredentials
+        async with self._throttle.trying("password", contact.address, asked=asked):
+            found = await self._accounts.find(contact)
+            user, stored = found if found is not None else (None, None)
+            verdict = await self._passwords.verify(stored, password)
+            if user is None or not verdict.right:
+                raise InvalidCredentials
         now = self._clock.now()
         if user.is_banned(now):
             raise UserBanned

@@ -5,7 +5,7 @@ Generated columns (``confirmed_at``, an identity's ``email``) are left out: nobo
 
 from __future__ import annotations
 
-from piccolo.columns import JSONB, UUID, Array, BigInt, Boolean, SmallInt, Text, Timestamptz
+from piccolo.columns import JSONB, UUID, Array, BigInt, Boolean, Integer, SmallInt, Text, Timestamptz
 from piccolo.columns.base import Column
 from piccolo.table import Table
 
@@ -124,4 +124,20 @@ class AuditLogEntries(Table, tablename="audit_log_entries", schema="auth", db=PO
     payload = JSONB()
 
 
-TABLES = (Users, Identities, Sessions, OneTimeTokens, FlowState, OAuthFlows, MailPauses, AuditLogEntries)
+class Throttles(Table, tablename="throttles", schema="auth", db=POSTGRES):
+    key = Text(primary_key=True)
+    failures = Integer()
+    since = Timestamptz()
+
+
+class Revocations(Table, tablename="revocations", schema="auth", db=POSTGRES):
+    subject = UUID(primary_key=True, default=None)
+    reason = Text()
+    until = Timestamptz()
+    changed_at = Timestamptz()
+
+
+TABLES = (
+    *(Users, Identities, Sessions, OneTimeTokens, FlowState, OAuthFlows, MailPauses, AuditLogEntries),
+    *(Throttles, Revocations),
+)

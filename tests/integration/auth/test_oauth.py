@@ -392,7 +392,7 @@ async def test_metadata_that_lead_to_a_private_address_or_in_clear_are_refused(a
     provider = auth.app.services.oauth.providers["acme"]
     provider.settings = settings(idp, allow_private=False)
     for wanted in (f"{idp.url}/x", "https://127.0.0.1/x", "https://169.254.169.254/x", "file:///etc/passwd"):
-        with pytest.raises(ProviderFailed, match="is no public address|would go in clear|is no URL"):
+        with pytest.raises(ProviderFailed, match=r"is no public address|would go in clear|is no URL"):
             await provider._decoded("GET", wanted, {}, b"")
     assert not idp.asked
     provider.settings = settings(idp)
