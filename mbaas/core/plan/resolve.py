@@ -15,6 +15,7 @@ from mbaas.core.errors import UnknownCollection
 from mbaas.core.expr.types import Cast, Column, Expr, Is, Not, all_of
 from mbaas.core.plan.conditions import Owner, condition_expr, is_expr, logic_expr, path_expr
 from mbaas.core.plan.errors import UnknownType
+from mbaas.core.plan.keyset import with_keyset
 from mbaas.core.plan.names import ColumnType, Names, known_type, perhaps
 from mbaas.core.plan.types import (
     AggregateOutput,
@@ -29,6 +30,7 @@ from mbaas.core.plan.types import (
     SpreadOutput,
     embed_test,
 )
+from mbaas.core.plan.words import divided, refuse_words
 from mbaas.core.query.errors import EmbedFilterInvalid, NotEmbedded, OrderNotToOne, Unsupported
 from mbaas.core.query.types import (
     ColumnItem,
@@ -96,23 +98,35 @@ class Resolver:
         No embed can be tested in them.
         """
         owner = self.owner(collection)
+        parts = refuse_words(parts, owner, "a write")
         where = all_of(*(_filter(one, owner, {}) for path, one in parts.filters if not path))
         return where, tuple(owner.used.values())
 
     def read(self, collection: Collection, parts: ReadParts) -> ReadPlan:
+        owner = self.owner(collection)
+        parts, words = divided(parts, owner)
         said = _Said(parts.filters, parts.order, parts.windows)
-        return self._level(collection, self.owner(collection), parts.select, said)
+        plan = self._level(collection, owner, parts.select, said)
+        if "cursor" in words:
+            plan = with_keyset(plan, collection, owner, *words["cursor"])
+        return plan
+
+    def given(self, collection: Collection, parts: ReadParts) -> ReadPlan:
+        """As ``read``, of rows that are at hand, as a function gives them."""
+        return self.read(collection, refuse_words(parts, self.owner(collection), "a function's rows"))
 
     def returned(self, collection: Collection, parts: ReadParts) -> ReadPlan:
         """The rows a write gives back: all of them, whatever the filters that picked them."""
+        parts = refuse_words(parts, self.owner(collection), "a write")
         said = _Said(tuple(pair for pair in parts.filters if pair[0]), parts.order, parts.windows)
         plan = self._level(collection, self.owner(collection), parts.select, said)
         return msgspec.structs.replace(plan, limit=parts.windows.get((), _WINDOW).limit)
 
     def read_result(self, name: str, columns: Mapping[str, ColumnType], parts: ReadParts) -> ReadPlan:
         """Rows of a function's result that are no collection's."""
-        said = _Said(parts.filters, parts.order, parts.windows)
-        return self._level(None, Owner(name, columns), parts.select, said)
+        owner = Owner(name, columns)
+        parts = refuse_words(parts, owner, "a function's rows")
+        return self._level(None, owner, parts.select, _Said(parts.filters, parts.order, parts.windows))
 
     def _level(
         self, collection: Collection | None, owner: Owner, items: tuple[SelectItem, ...], said: _Said
@@ -175,14 +189,16 @@ class Resolver:
 
     def _order(self, term: OrderTerm, owner: Owner, embeds: Mapping[str, Embed]) -> Order:
         if term.relation is None:
-            return Order(path_expr(term.path, owner)[0], term.descending, term.nulls)
+            expr, kind = path_expr(term.path, owner)
+            return Order(expr, term.descending, term.nulls, type=_bound_by(kind))
         embed = embeds.get(term.relation)
         if embed is None:
             raise NotEmbedded(term.relation)
         if not embed.relation.to_one:
             raise OrderNotToOne(owner.name, term.relation)
         target = Owner(embed.relation.target, self.columns(embed.relation.target))
-        return Order(path_expr(term.path, target)[0], term.descending, term.nulls, embed.alias)
+        expr, kind = path_expr(term.path, target)
+        return Order(expr, term.descending, term.nulls, embed.alias, _bound_by(kind))
 
 
 class _Said(msgspec.Struct, frozen=True):
@@ -249,6 +265,11 @@ def _column_output(item: ColumnItem, owner: Owner, *, alone: bool) -> Output:
     if item.aggregate is not None:
         return AggregateOutput(item.alias or item.aggregate, item.aggregate, expr, _checked(item.aggregate_cast))
     return FieldOutput(item.alias or key_of(item.path), expr)
+
+
+def _bound_by(kind: ColumnType) -> str:
+    """The type by which a value in PostgreSQL's text form is bound."""
+    return kind.bind if kind.element is None else f"text::{kind.name}"
 
 
 def key_of(path: Path) -> str:

@@ -86,12 +86,25 @@ Output: TypeAlias = FieldOutput | AggregateOutput | EmbedOutput | SpreadOutput
 
 
 class Order(msgspec.Struct, frozen=True):
-    """``embed``: the alias of the to-one embed whose record ``expr`` reads, else ``None``."""
+    """``embed``: the alias of the to-one embed whose record ``expr`` reads, else ``None``. type: by which to bind."""
 
     expr: Expr
     descending: bool = False
     nulls: Literal["first", "last"] | None = None
     embed: str | None = None
+    type: str = "text"
+
+
+class Keyset(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows behind one, in an order in which no two are equal.
+
+    digest: of the order, for cursors. after: what the order's terms are in that row; ``None``: from the first row on.
+    filled: fields that are never null.
+    """
+
+    digest: str
+    after: tuple[str | None, ...] | None
+    filled: frozenset[str]
 
 
 class Embed(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +121,7 @@ class ReadPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     collection: whose rows; ``None``: a function's, of a type that is no collection's. grouped: there are aggregates of
     this level's rows, so the other outputs group. outputs may be empty: an embed that only filters. computed: the
-    functions whose fields are read.
+    functions whose fields are read. keyset: the page is cut by place, not by number.
     """
 
     collection: Collection | None
@@ -120,6 +133,7 @@ class ReadPlan(msgspec.Struct, frozen=True, kw_only=True):
     embeds: tuple[Embed, ...] = ()
     grouped: bool = False
     computed: tuple[Function, ...] = ()
+    keyset: Keyset | None = None
 
     @property
     def aggregates(self) -> bool:
