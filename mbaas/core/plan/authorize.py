@@ -145,7 +145,7 @@ def as_stored(authorized: AuthorizedWrite) -> AuthorizedWrite:
     What the caller may see of them is asked afterwards, by the rows of the write as it was.
     """
     collection = authorized.plan.collection
-    outputs = tuple(FieldOutput(field.name, Column(field.name)) for field in collection.fields)
+    outputs = tuple(FieldOutput(field.name, Column(field.name)) for field in collection.named_fields)
     rows = AuthorizedRows(
         plan=ReadPlan(collection=collection, outputs=outputs), visible=Visible(collection=collection.name, rule=TRUE)
     )
@@ -164,12 +164,15 @@ class _Caller:
     def row(self, collection: Collection, operation: Operation) -> Expr:
         return TRUE if self.bypasses else self.rules.row(collection.name, operation)
 
-    def visible(self, collection: Collection, rule: Expr) -> Visible:
+    def visible(self, collection: Collection, rule: Expr, uses: tuple[str, ...] = ()) -> Visible:
+        """uses: hidden fields that the statement itself reads."""
         if self.bypasses:
             return Visible(collection=collection.name, rule=TRUE)
         name = collection.name
         masks = tuple(
-            (field.name, self.rules.read(name, field.name)) for field in collection.fields if not field.hidden
+            (field.name, self.rules.read(name, field.name))
+            for field in collection.fields
+            if not field.hidden or field.name in uses
         )
         plain = len(masks) == len(collection.fields) and all(mask == TRUE for _, mask in masks)
         return Visible(collection=name, rule=rule, masks=None if plain else masks)
@@ -182,7 +185,7 @@ class _Caller:
         self.check_functions(plan.computed)
         visible = None
         if plan.collection is not None:
-            visible = self.visible(plan.collection, self.row(plan.collection, "select") if ruled else TRUE)
+            visible = self.visible(plan.collection, self.row(plan.collection, "select") if ruled else TRUE, plan.uses)
         if not plan.embeds:
             return AuthorizedRows(plan=plan, visible=visible)
         catalog = self.rules.catalog

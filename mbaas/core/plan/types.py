@@ -58,12 +58,16 @@ class FieldOutput(msgspec.Struct, frozen=True, tag="field"):
 
 
 class AggregateOutput(msgspec.Struct, frozen=True, tag="aggregate"):
-    """``function(argument)``; ``count`` without an argument counts rows. ``cast``: of the result."""
+    """``function(argument)``; ``count`` without an argument counts rows. ``cast``: of the result.
+
+    of: the type of the argument.
+    """
 
     key: str
     function: AggregateName
     argument: Expr | None = None
     cast: str | None = None
+    of: str = ""
 
 
 class EmbedOutput(msgspec.Struct, frozen=True, tag="embed"):
@@ -122,6 +126,7 @@ class ReadPlan(msgspec.Struct, frozen=True, kw_only=True):
     collection: whose rows; ``None``: a function's, of a type that is no collection's. grouped: there are aggregates of
     this level's rows, so the other outputs group. outputs may be empty: an embed that only filters. computed: the
     functions whose fields are read. keyset: the page is cut by place, not by number.
+    uses: hidden fields that conditions and order of the server's own read. having: over the keys of aggregates.
     """
 
     collection: Collection | None
@@ -134,6 +139,8 @@ class ReadPlan(msgspec.Struct, frozen=True, kw_only=True):
     grouped: bool = False
     computed: tuple[Function, ...] = ()
     keyset: Keyset | None = None
+    uses: tuple[str, ...] = ()
+    having: Expr = TRUE
 
     @property
     def aggregates(self) -> bool:

@@ -86,11 +86,38 @@ class Rows:
         outputs = join(", ", self._outputs(rows, alias))
         ending = concat(self._order(rows, alias), window_of(plan))
         if plan.grouped:
-            return concat("select ", outputs, " from ", relation, laterals, where, _group(plan), ending)
+            return concat(
+                "select ", outputs, " from ", relation, laterals, where, _group(plan), self._having(rows, alias), ending
+            )
         if not laterals.parts:
             return concat("select ", outputs, " from ", relation, where, ending)
         cut = concat("(select ", alias, ".* from ", relation, where, ending, ") ", alias)
         return concat("select ", outputs, " from ", cut, laterals)
+
+    def _having(self, rows: AuthorizedRows, alias: str) -> Fragment:
+        """The HAVING clause. It sees what the rule and the filters left."""
+        plan = rows.plan
+        if plan.having == TRUE:
+            return _NOTHING
+        outputs = dict(plan.columns())
+
+        def aggregated(column: Column) -> Fragment:
+            output = outputs[column.name]
+            assert isinstance(output, AggregateOutput), "resolve saw to that"  # noqa: S101
+            if output in plan.outputs:
+                argument = (
+                    sql("*") if output.argument is None else self.expr(output.argument, self.columns(rows, alias))
+                )
+            else:  # lifted
+                spread = next(
+                    one.alias
+                    for one in plan.outputs
+                    if isinstance(one, SpreadOutput) and output in dict(plan.embed(one.alias).plan.columns()).values()
+                )
+                argument = concat(spread, ".", identifier(column.name))
+            return concat("(", _computing(output, argument), ")")
+
+        return concat(" having ", self.expr(plan.having, aggregated))
 
     def page(self, rows: AuthorizedRows, alias: str, *, source: Fragment | None = None) -> Fragment:
         """What stands behind FROM for a page of a keyset: its rows under ``alias``, and their outputs as ``j``."""
@@ -422,8 +449,12 @@ def _where(conditions: list[Fragment]) -> Fragment:
 
 
 def _aggregate(output: AggregateOutput, argument: Fragment) -> Fragment:
+    return concat(_computing(output, argument), " as ", identifier(output.key))
+
+
+def _computing(output: AggregateOutput, argument: Fragment) -> Fragment:
     cast = "" if output.cast is None else f"::{output.cast}"
-    return concat(f"{output.function}(", argument, f"){cast} as ", identifier(output.key))
+    return concat(f"{output.function}(", argument, f"){cast}")
 
 
 def _group(plan: ReadPlan) -> Fragment:
