@@ -112,10 +112,10 @@ class CollectionInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     fields, rules, indexes, relations, search: see below. checks: SQL conditions by name that every row meets.
     timestamps: the fields ``created_at`` and ``updated_at``, kept by the server. realtime: meant for subscriptions;
-    this version tells nobody yet. sync: the fields ``_modified`` and ``_deleted``, for clients that replicate. audit: meant for a log of
-    who changed what; this version keeps none yet. view: it is a view that a script in ``migrations/`` makes; only read,
-    under its own select rule alone. renamed_from: the former name, so that the migration renames instead
-    of dropping. description: for the API's documentation.
+    this version tells nobody yet. sync: the fields ``_modified`` and ``_deleted``, for clients that replicate.
+    audit: meant for a log of who changed what; this version keeps none yet. view: it is a view that a script in
+    ``migrations/`` makes; only read, under its own select rule alone. renamed_from: the former name, so that the
+    migration renames instead of dropping. description: for the API's documentation.
     """
 
     fields: dict[str, FieldInput] = {}

@@ -170,7 +170,7 @@ class _Caller:
             return Visible(collection=collection.name, rule=TRUE)
         name = collection.name
         masks = tuple(
-            (field.name, self.rules.read(name, field.name))
+            (field.name, TRUE if field.name in uses else self.rules.read(name, field.name))
             for field in collection.fields
             if not field.hidden or field.name in uses
         )
