@@ -207,6 +207,35 @@ def test_a_point_lies_on_the_earth(anon: httpx.Client, server: Server, place: st
     assert answer.status_code == 400, answer.text
 
 
+def test_what_is_searched_follows_what_is_written(anon: httpx.Client, server: Server) -> None:
+    headers = server.headers(key=server.service_key) | {"prefer": "return=representation"}
+    spot = {"name": "Zebra crossing", "public": False, "location": "(1,2)", "embedding": "[1,2,3]"}
+    made = anon.post("/spots", json=spot, headers=headers)
+    assert made.status_code == 201, made.text
+    row = made.json()[0]
+    assert "_search" not in row
+    assert (row["location"], row["embedding"]) == ("(1,2)", "[1,2,3]")
+
+    def found(word: str) -> int:
+        return len(anon.get(f"/spots?search={word}", headers=headers).json())
+
+    assert (found("zebra"), found("giraffe")) == (1, 0)
+    changed = anon.patch(f"/spots?id=eq.{row['id']}", json={"about": "giraffes"}, headers=headers)
+    assert changed.json()[0]["about"] == "giraffes"
+    assert found("giraffe") == 1
+    put = anon.put(f"/spots?id=eq.{row['id']}", json={"id": row["id"], "name": "Okapi"}, headers=headers)
+    assert put.status_code == 200, put.text
+    assert (found("zebra"), found("okapi")) == (0, 1)
+    for value in ({"_search": "x"}, {"embedding": "[1]"}, {"embedding": "x"}, {"location": "here"}):
+        answer = anon.patch(f"/spots?id=eq.{row['id']}", json=value, headers=headers)
+        assert answer.status_code == 400, answer.text
+    long = anon.patch(
+        f"/spots?id=eq.{row['id']}", json={"about": "".join(f"w{i} " for i in range(150_000))}, headers=headers
+    )
+    assert long.status_code in (400, 413), long.text
+    assert anon.delete(f"/spots?id=eq.{row['id']}", headers=headers).status_code == 200
+
+
 # --- through the clients ---------------------------------------------------------------------------------------------
 
 
