@@ -10,7 +10,15 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
-from mbaas.config.inputs import CollectionInput, FieldInput, FunctionInput, IndexInput, RelationInput, RulesInput
+from mbaas.config.inputs import (
+    CollectionInput,
+    FieldInput,
+    FunctionInput,
+    IndexInput,
+    RelationInput,
+    RulesInput,
+    SearchInput,
+)
 from mbaas.config.load import SECTIONS
 from mbaas.core.schema.types import SCALARS
 
@@ -37,6 +45,7 @@ _TABLES: dict[str, type[msgspec.Struct]] = {
     "collections.<name>.rules": RulesInput,
     "collections.<name>.indexes": IndexInput,
     "collections.<name>.relations.<relation>": RelationInput,
+    "collections.<name>.search": SearchInput,
     "functions.<name>": FunctionInput,
 }
 _NAMES = re.compile(r"(?:^|(?<=\.\s)|(?<=[;,]\s))(?P<names>[a-z_]+(?:, [a-z_]+)*): ")
@@ -54,7 +63,8 @@ def reference() -> str:
         parts += _section(name, kind, variables=False)
     rows = "\n".join(f"| `{name}` | `{sql}` |" for name, sql in SCALARS.items())
     parts.append(
-        "## Field types\n\n`[]` behind a type makes an array of it; `numeric(p,s)` has p digits, s of them decimals."
+        "## Field types\n\n`[]` behind a type makes an array of it; `numeric(p,s)` has p digits, s of them decimals; "
+        "`vector(n)` has n numbers."
         f"\n\n| type | PostgreSQL |\n| --- | --- |\n{rows}\n"
     )
     return "\n".join(parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from supabase import ClientOptions, create_client
 
 from tests.contract.conftest import Js, Server
 
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "queries.md"
 SPOTS = [
     {"name": "Fat Cat Café", "about": "Cats sleep on the tables", "language": "english", "stars": 4,
      "embedding": "[1,0,0]", "location": "(52.5200,13.4050)"},
@@ -205,6 +207,16 @@ def test_what_makes_no_sense_is_said(member: httpx.Client, query: str, said: str
 def test_a_point_lies_on_the_earth(anon: httpx.Client, server: Server, place: str) -> None:
     answer = anon.post("/spots", json={"name": "x", "location": place}, headers=server.headers(key=server.service_key))
     assert answer.status_code == 400, answer.text
+
+
+EXAMPLES = re.findall(r"^GET /rest/v1(/spots\?.*)$", GUIDE.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_of_the_guide_runs(anon: httpx.Client, member: httpx.Client, example: str) -> None:
+    answer = member.get(example)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()
 
 
 def test_what_is_searched_follows_what_is_written(anon: httpx.Client, server: Server) -> None:

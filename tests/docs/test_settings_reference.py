@@ -11,7 +11,15 @@ import msgspec
 import pytest
 
 from mbaas.config import reference
-from mbaas.config.inputs import CollectionInput, FieldInput, FunctionInput, IndexInput, RelationInput, RulesInput
+from mbaas.config.inputs import (
+    CollectionInput,
+    FieldInput,
+    FunctionInput,
+    IndexInput,
+    RelationInput,
+    RulesInput,
+    SearchInput,
+)
 from mbaas.config.load import SECTIONS, load
 from mbaas.core.rules.ruleset import compile_rules
 
@@ -66,7 +74,17 @@ def test_the_page_is_what_the_code_says() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [*SECTIONS.values(), CollectionInput, FieldInput, RulesInput, IndexInput, RelationInput, FunctionInput]
+    "kind",
+    [
+        *SECTIONS.values(),
+        CollectionInput,
+        FieldInput,
+        RulesInput,
+        IndexInput,
+        RelationInput,
+        SearchInput,
+        FunctionInput,
+    ],
 )
 def test_every_key_has_a_meaning(kind: type[msgspec.Struct]) -> None:
     summary, said = reference.meanings(kind)

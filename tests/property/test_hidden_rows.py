@@ -291,7 +291,8 @@ def queries(draw: st.DrawFn) -> ReadQuery:
             for text in draw(st.lists(st.sampled_from(["count.gt.1", "max.lt.2,count.lt.9"]), max_size=1))
         ]
     if collection == "parents":
-        asked = draw(st.lists(st.sampled_from(sorted(WORDS)), max_size=2, unique=True))
+        least = draw(st.integers(0, 1))
+        asked = draw(st.lists(st.sampled_from(sorted(WORDS)), min_size=least, max_size=2, unique=True))
         words += [(word, draw(st.sampled_from(WORDS[word]))) for word in asked]
         measured = "near" in asked or any(word == "within" and text.count(",") == 2 for word, text in words)
         if measured and draw(st.booleans()):
