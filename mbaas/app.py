@@ -16,10 +16,15 @@ from litestar.types import Receive as LitestarReceive
 from litestar.types import Scope as LitestarScope
 from litestar.types import Send as LitestarSend
 
-from mbaas.adapters.clock import Clock
 from mbaas.adapters.config_file import watch_config
 from mbaas.adapters.live import Live
+from mbaas.adapters.loop_watch import watched_loop
 from mbaas.adapters.mail.deliver import choose_mailer
+from mbaas.adapters.messages.compose import Composer
+from mbaas.adapters.messages.outgoing import Messages
+from mbaas.adapters.messages.stored import StoredTemplates
+from mbaas.adapters.outbox.engine import Outbox
+from mbaas.adapters.outbox.rows import Rows
 from mbaas.adapters.plugins import load_plugins
 from mbaas.adapters.postgres import migrate as migrations
 from mbaas.adapters.postgres.as_caller import transactions_as_caller
@@ -31,7 +36,9 @@ from mbaas.adapters.postgres.migration_run import Applied
 from mbaas.adapters.postgres.scripts import read_scripts
 from mbaas.adapters.postgres.supervise import supervised
 from mbaas.adapters.postgres.system_schema import apply_system_schema
+from mbaas.adapters.sealing import Sealer
 from mbaas.adapters.secrets import SecretsFile
+from mbaas.adapters.sms.choose import choose_sms
 from mbaas.config.settings import Config
 from mbaas.core.errors import ConfigError, DestructiveChange, MbaasError
 from mbaas.core.identity import Identity, Role
@@ -122,16 +129,22 @@ async def _serve(
         live = await migrated(database, config, observe=observe)
         metrics.catalog_revision = lambda: live.revision
         health = Health(database.ping)
+        outbox = Outbox(outbox_rows(database, secrets), config.outbox, observe=observe)
+        messages = open_messages(config, database, outbox, observe=observe)
+        stack.push_async_callback(messages.close)
         auth = auth_app(
             config=config,
             secrets=secrets,
             database=database,
-            mailer=choose_mailer(config.mail, config.data, clock=Clock()),
+            outbox=outbox,
+            messages=messages,
             hooks=hooks,
             observe=observe,
         )
-        stack.push_async_callback(auth.close)
+        stack.callback(auth.close)
         stack.push_async_callback(hooks.settle)
+        outbox.start()
+        stack.push_async_callback(outbox.close)
         app = edge(
             routes(config, live, database, hooks, auth, observe),
             config=config,
@@ -162,6 +175,7 @@ async def _serve(
                 )
             )
 
+        stack.enter_context(watched_loop(observe))
         running = server(app, config.server, health=health, quick=app.quick, on_started=started)
         try:
             await running.serve()
@@ -276,6 +290,35 @@ def edge(
     )
 
 
+def outbox_rows(database: Database, secrets: SecretsFile) -> Rows:
+    """What waits to leave, its payloads sealed with the project's key."""
+    return Rows(database, Sealer(lambda: secrets.current, "outbox"))
+
+
+def open_messages(config: Config, database: Database, outbox: Outbox, *, observe: Observe = ignore) -> Messages:
+    """Mails and SMS, as configured. Raises ConfigError for a template beside ``mbaas.toml`` that cannot be used."""
+    composer = composer_of(config, observe=observe)
+    composer.check_directory()
+    return Messages(
+        outbox,
+        composer=composer,
+        stored=StoredTemplates(database),
+        mailer=choose_mailer(config.mail, config.data),
+        sms=choose_sms(config.sms, config.data),
+    )
+
+
+def composer_of(config: Config, *, observe: Observe = ignore) -> Composer:
+    """The texts of messages, those beside ``mbaas.toml`` before ours."""
+    return Composer(
+        app=config.app.name,
+        site_url=config.app.site_url,
+        directory=config.root / config.auth.messages.directory,
+        default_locale=config.auth.messages.default_locale,
+        observe=observe,
+    )
+
+
 # --- the database ----------------------------------------------------------------------------------------------------
 
 
@@ -345,17 +388,31 @@ class Migrator:
 
 @contextlib.asynccontextmanager
 async def open_migrator(config: Config) -> AsyncIterator[Migrator]:
-    """For the command line: on the database of a running server, or on our own PostgreSQL started for the while."""
+    """For the command line."""
+    async with _reached_database(config) as database:
+        yield Migrator(database, config)
+
+
+@contextlib.asynccontextmanager
+async def open_outbox_rows(config: Config) -> AsyncIterator[Rows]:
+    """For the command line."""
+    async with _reached_database(config) as database:
+        yield outbox_rows(database, SecretsFile(config.data / "secrets.toml"))
+
+
+@contextlib.asynccontextmanager
+async def _reached_database(config: Config) -> AsyncIterator[Database]:
+    """The database of a running server, or our own PostgreSQL started for the while."""
     url = config.database.url or running_url(config.data / "postgres")
     if url is None:
         async with open_database(config) as database:
-            yield Migrator(database, config)
+            yield database
         return
     database = Database.from_settings(url, config.database)
     await database.open()
     try:
         await apply_system_schema(database)
-        yield Migrator(database, config)
+        yield database
     finally:
         await database.close()
 
@@ -379,9 +436,9 @@ def spare_the_collector() -> None:
 
     Measured, the collector took 8 of 25 µs of the edge before.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
+    gc.enable()
 
 
 async def _follow(secrets: SecretsFile, log: Log) -> None:

@@ -23,10 +23,11 @@ from litestar.types import Scope as LitestarScope
 from litestar.types import Send as LitestarSend
 
 from mbaas.adapters.clock import Clock
-from mbaas.adapters.mail.deliver import choose_mailer
+from mbaas.adapters.outbox.engine import Outbox
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.adapters.secrets import SecretsFile
+from mbaas.app import open_messages, outbox_rows
 from mbaas.config.settings import (
     AppSettings,
     AuthSettings,
@@ -34,8 +35,10 @@ from mbaas.config.settings import (
     LimitSettings,
     LogSettings,
     MailSettings,
+    OutboxSettings,
     RateSettings,
     ServerSettings,
+    SmsSettings,
 )
 from mbaas.core.identity import Identity
 from mbaas.core.observe import Observation
@@ -138,7 +141,7 @@ class Auth:
 
     async def settle(self) -> None:
         """Wait for what goes on after answers."""
-        await self.app.services.background.drain(10)
+        await self.app.services.outbox.settle()
 
     async def mails(self, to: str | None = None) -> list[Letter]:
         """The mails so far, oldest first."""
@@ -212,7 +215,15 @@ def read_mails(folder: Path, to: str | None = None) -> list[Letter]:
     return [letter for letter in letters if to is None or letter.to == to]
 
 
-def make_config(root: Path, *, mail: MailSettings | None = None, port: int = 8000, **auth: Any) -> Config:
+def make_config(
+    root: Path,
+    *,
+    mail: MailSettings | None = None,
+    sms: SmsSettings | None = None,
+    outbox: OutboxSettings | None = None,
+    port: int = 8000,
+    **auth: Any,
+) -> Config:
     """A project with confirmation of addresses unless told otherwise."""
     return Config(
         root=root,
@@ -222,6 +233,8 @@ def make_config(root: Path, *, mail: MailSettings | None = None, port: int = 800
         server=ServerSettings(port=port),
         limits=LimitSettings(rate=RateSettings(enabled=False)),
         mail=mail or MailSettings(),
+        sms=sms or SmsSettings(),
+        outbox=outbox or OutboxSettings(retry_s=0.02),
         auth=AuthSettings(**{"max_frequency_s": 0, "anonymous": True, **auth}),
     )
 
@@ -247,11 +260,14 @@ async def open_auth(database_url: str, config: Config | None = None, *, connecti
         await database.open()
         await apply_system_schema(database)
         observed: list[Observation] = []
+        outbox = Outbox(outbox_rows(database, secrets), config.outbox, observe=observed.append)
+        messages = open_messages(config, database, outbox, observe=observed.append)
         app = auth_app(
             config=config,
             secrets=secrets,
             database=database,
-            mailer=choose_mailer(config.mail, config.data, clock=clock),
+            outbox=outbox,
+            messages=messages,
             hooks=hooks,
             observe=observed.append,
             clock=clock,
@@ -274,11 +290,14 @@ async def open_auth(database_url: str, config: Config | None = None, *, connecti
         )
         auth = Auth(app, edge, config, secrets, clock)
         auth.observed, auth.hooks, auth.database = observed, hooks, database
+        outbox.start()
         try:
             yield auth
         finally:
             await auth.client.aclose()
-            await app.close()
+            await outbox.close(timeout_s=1)
+            app.close()
             await hooks.settle()
+            await messages.close()
             await asyncio.to_thread(writer.close)
             await database.close()

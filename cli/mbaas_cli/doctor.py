@@ -104,6 +104,10 @@ def _settings(config: Config) -> list[Finding]:
         found.append(Finding("warning", "addresses are not confirmed", "auth.autoconfirm = false"))
     if config.mail.host is None:
         found.append(Finding("note", "mails are files in the data directory", "[mail] host sends them"))
+    elif config.mail.tls == "none" and config.mail.host not in {"127.0.0.1", "localhost", "::1"}:
+        found.append(Finding("warning", "mails go to their server without TLS", 'mail.tls = "starttls"'))
+    if config.sms.provider == "console":
+        found.append(Finding("note", "messages to phones are files in the data directory", "[sms] provider sends them"))
     if not config.limits.rate.enabled:
         found.append(Finding("warning", "rate limits are off", "limits.rate.enabled = true"))
     return found

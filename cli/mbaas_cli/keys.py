@@ -13,6 +13,9 @@ from mbaas_cli.output import DEFAULT, Json, Project, configuration, failures, ou
 
 app = typer.Typer(no_args_is_help=True, help="API keys and signing keys.")
 Grace = Annotated[int, typer.Option(min=0, help="Seconds for which the old API keys still count.")]
+Sealing = Annotated[
+    bool, typer.Option("--sealing", help="The key that seals secrets in the database, instead of the API keys.")
+]
 Signing = Annotated[bool, typer.Option("--signing", help="The key that signs users' tokens, instead of the API keys.")]
 
 
@@ -44,11 +47,13 @@ def list_keys(config: Project = DEFAULT, json: Json = False) -> None:
 
 
 @app.command("rotate")
-def rotate(config: Project = DEFAULT, signing: Signing = False, grace: Grace = 0, json: Json = False) -> None:
-    """Replace the API keys, or with `--signing` the key that signs users' tokens.
+def rotate(
+    config: Project = DEFAULT, signing: Signing = False, sealing: Sealing = False, grace: Grace = 0, json: Json = False
+) -> None:
+    """Replace the API keys, or the key that signs users' tokens (`--signing`), or the one that seals (`--sealing`).
 
     Old API keys are refused after `--grace` seconds. Tokens signed with the old signing key stay valid until they
-    expire.
+    expire. What the old sealing key sealed still opens.
 
     Example: `mbaas keys rotate --grace 3600`
     """
@@ -60,6 +65,10 @@ def rotate(config: Project = DEFAULT, signing: Signing = False, grace: Grace = 0
         if signing:
             found = secrets.rotate_signing_key(path, now=now, keep_s=loaded.auth.access_token_lifetime_s)
             result({"kid": found.signing_keys[0].kid}, json=json, text=f"signing now: {found.signing_keys[0].kid}")
+            return
+        if sealing:
+            secrets.rotate_sealing_key(path)
+            result({"sealing": "rotated"}, json=json, text="secrets are sealed with a new key from now on")
             return
         secrets.rotate_api_keys(path, now=now, grace_s=grace)
     list_keys(config, json)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from importlib.metadata import version as version_of
 
 import typer
 
-from mbaas_cli import dev, doctor, init, keys, migrate, serve, users
+from mbaas_cli import dev, doctor, init, keys, messages, migrate, outbox, serve, users
 from mbaas_cli.output import Json, result
 
 app = typer.Typer(
@@ -24,6 +25,8 @@ app.command()(doctor.doctor)
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(keys.app, name="keys")
 app.add_typer(users.app, name="users")
+app.add_typer(messages.app, name="messages")
+app.add_typer(outbox.app, name="outbox")
 
 
 @app.command()
@@ -33,6 +36,7 @@ def version(json: Json = False) -> None:
 
 
 def main() -> None:
+    gc.disable()  # nothing made while starting is garbage; the server switches it on when it is ready
     app()
 
 

@@ -67,12 +67,14 @@ class ApiKeys(msgspec.Struct, frozen=True, kw_only=True):
 class Secrets(ApiKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything in the file. encryption_key: 32 random bytes, base64url; never rotated by the functions below.
 
-    signing_keys: the current one first.
+    signing_keys: the current one first. sealing_keys: what ``rotate_sealing_key`` made, as ``encryption_key``, the
+    current one first; the others go on opening what they sealed, and so does ``encryption_key``.
     """
 
     encryption_key: str
     signing_keys: tuple[SigningKey, ...]
     retired_keys: tuple[ApiKeys, ...] = ()
+    sealing_keys: tuple[str, ...] = ()
 
     def purpose_key(self, purpose: str) -> bytes:
         """32 bytes for one purpose alone (HKDF, RFC 5869): what one key signs, no other part of the server believes."""
@@ -177,6 +179,15 @@ def rotate_api_keys(path: Path, *, now: datetime, grace_s: int = 0) -> Secrets:
         )
         changed = msgspec.structs.replace(old, **_fields(new_api_keys(now=now)), retired_keys=retired)
         _write(path, changed, replace=True)
+        return load(path)
+
+
+def rotate_sealing_key(path: Path) -> Secrets:
+    """A new key seals secrets in the database from now on. Those that are sealed already open with the old ones."""
+    with _exclusive(path):
+        old = load(path)
+        new = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+        _write(path, msgspec.structs.replace(old, sealing_keys=(new, *old.sealing_keys)), replace=True)
         return load(path)
 
 

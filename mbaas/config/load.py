@@ -18,9 +18,11 @@ from mbaas.config.settings import (
     LimitSettings,
     LogSettings,
     MailSettings,
+    OutboxSettings,
     PluginSettings,
     RestSettings,
     ServerSettings,
+    SmsSettings,
 )
 from mbaas.config.shape import Shape, nearest
 from mbaas.config.source import Source, read_source, resolve_environment
@@ -35,6 +37,8 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "rest": RestSettings,
     "database": DatabaseSettings,
     "mail": MailSettings,
+    "sms": SmsSettings,
+    "outbox": OutboxSettings,
     "auth": AuthSettings,
     "log": LogSettings,
     "plugins": PluginSettings,

@@ -15,6 +15,7 @@ from mbaas.core.schema.catalog import Catalog
 Port: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
+WholeNumber: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 WholeSeconds: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 PerSecond: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -68,7 +69,8 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     max_body, max_url: in bytes. json_depth: levels of a body. max_rows: the longest list, whatever ``limit`` says.
     filter_terms: conditions of one query. filter_depth, embed_depth: levels of one query. body_timeout_s: until a body
-    has arrived. request_timeout_s: until the whole answer is sent.
+    has arrived. request_timeout_s: until the whole answer is sent. max_active: requests under way at once, those that
+    wait for their client left out; 0: any number.
     """
 
     max_body: Count = 1_048_576
@@ -80,6 +82,7 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     embed_depth: Count = 6
     body_timeout_s: Seconds = 15.0
     request_timeout_s: Seconds = 30.0
+    max_active: WholeNumber = 256
     rate: RateSettings = RateSettings()
 
 
@@ -118,31 +121,140 @@ class MailSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """``[mail]``: how mails leave.
 
     host: the SMTP server; ``None``: mails are files in ``mail/`` of the data directory. port: of the SMTP server.
-    username, password: for that server, when it asks. starttls: whether to encrypt by STARTTLS. sender: the
-    address mails come from.
+    username, password: for that server, when it asks. tls: ``implicit`` speaks TLS from the first byte, ``starttls``
+    before anything else is said, ``none`` never, for a server on this machine; ``auto`` is ``implicit`` on port 465,
+    else ``starttls``. timeout_s: of each step. sender: the address mails come from.
     """
 
     host: str | None = None
     port: Port = 587
     username: str | None = None
     password: str | None = None
-    starttls: bool = True
+    tls: Literal["auto", "starttls", "implicit", "none"] = "auto"
+    timeout_s: Seconds = 10.0
     sender: str = "mbaas <no-reply@localhost>"
+
+
+class TwilioSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[sms.twilio]``: Twilio's Messages API.
+
+    account_sid, auth_token: of the account. sender: a number, or the id of a messaging service. whatsapp_sender: a
+    number for WhatsApp; ``None``: no WhatsApp. content_sid: of the approved WhatsApp template, whose variable 1 is the
+    code; ``None``: plain text. base_url: of the API, for another region.
+    """
+
+    account_sid: str | None = None
+    auth_token: str | None = None
+    sender: str | None = None
+    whatsapp_sender: str | None = None
+    content_sid: str | None = None
+    base_url: str = "https://api.twilio.com"
+
+
+class VonageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[sms.vonage]``: Vonage's Messages API.
+
+    api_key, api_secret: of the account. sender: a number or a name. whatsapp_sender: a number for WhatsApp; ``None``:
+    no WhatsApp. base_url: of the API.
+    """
+
+    api_key: str | None = None
+    api_secret: str | None = None
+    sender: str | None = None
+    whatsapp_sender: str | None = None
+    base_url: str = "https://api.nexmo.com"
+
+
+class MessageBirdSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[sms.messagebird]``: MessageBird's SMS API, and its Conversations API for WhatsApp.
+
+    access_key: of the account. sender: a number or a name. whatsapp_channel: the id of the WhatsApp channel; ``None``:
+    no WhatsApp. base_url: of the SMS API. conversations_url: of the Conversations API.
+    """
+
+    access_key: str | None = None
+    sender: str | None = None
+    whatsapp_channel: str | None = None
+    base_url: str = "https://rest.messagebird.com"
+    conversations_url: str = "https://conversations.messagebird.com"
+
+
+class HttpSmsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[sms.http]``: an HTTP service of your own.
+
+    url: where each message is posted as JSON. token: sent as bearer token; ``None``: none. allow_private: whether the
+    address may be one of this machine or of a private network, and plain HTTP.
+    """
+
+    url: str | None = None
+    token: str | None = None
+    allow_private: bool = False
+
+
+class SmsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[sms]``: how messages to phones leave.
+
+    provider: ``none`` switches sign-in by phone off; ``console`` is for development: messages are files in ``sms/`` of
+    the data directory and shown on a terminal. timeout_s: of one request. countries: two-letter codes of those whose
+    numbers are written to; empty: all.
+    """
+
+    provider: Literal["none", "console", "twilio", "vonage", "messagebird", "http"] = "none"
+    timeout_s: Seconds = 10.0
+    countries: tuple[str, ...] = ()
+    twilio: TwilioSettings = TwilioSettings()
+    vonage: VonageSettings = VonageSettings()
+    messagebird: MessageBirdSettings = MessageBirdSettings()
+    http: HttpSmsSettings = HttpSmsSettings()
+
+
+class OutboxSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[outbox]``: how everything that leaves is sent.
+
+    workers: sends at once, of each channel (mail, SMS) and node. per_destination: sends at once to one destination,
+    of all nodes. lease_s: how long a worker has an item for itself, half of it for the send; when a node dies, others
+    send its items after that. retry_s: the first pause after a failure; each next one doubles, up to an hour.
+    max_attempts: after which an item is a dead letter. keep_dead_s: how long dead letters are kept.
+    """
+
+    workers: Count = 16
+    per_destination: Count = 4
+    lease_s: Annotated[float, msgspec.Meta(ge=0.2)] = 60.0
+    retry_s: Seconds = 2.0
+    max_attempts: Count = 12
+    keep_dead_s: Seconds = 2_592_000.0
+
+
+class MessageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[auth.messages]``: the texts of mails and SMS.
+
+    directory: templates of your own, relative to ``mbaas.toml``. default_locale: the language of those whose own there
+    is no text in. sign_in: whether the mail that signs in has a ``link`` and a code, or a ``code`` alone. notices:
+    whether users are told of changes to their account.
+    """
+
+    directory: str = "messages"
+    default_locale: str = "en"
+    sign_in: Literal["link", "code"] = "link"
+    notices: bool = True
 
 
 class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[auth]``: sign-up, sign-in, tokens.
 
-    email: sign-up and sign-in with an address. autoconfirm: an address needs no confirmation. disable_signup: nobody
-    new. anonymous: accounts without an address. password_min_length: characters. access_token_lifetime_s: until a
-    client refreshes. session_lifetime_s: until one has to sign in again, however often the client refreshed; 0:
-    never. reuse_interval_s: how long the previous refresh token still answers with the current one. otp_length:
-    digits of a code, 6 to 10. otp_lifetime_s: of the link in a mail. code_lifetime_s: of the code beside it.
-    max_frequency_s: the pause between two mails to one address; 0: none.
+    email: sign-up and sign-in with an address. autoconfirm: an address needs no confirmation. phone_autoconfirm: nor
+    does a phone number. disable_signup: nobody new. anonymous: accounts without an address. password_min_length:
+    characters. access_token_lifetime_s: until a client refreshes. session_lifetime_s: until one has to sign in again,
+    however often the client refreshed; 0: never. reuse_interval_s: how long the previous refresh token still answers
+    with the current one. otp_length: digits of a code, 6 to 10. otp_lifetime_s: of the link in a mail. code_lifetime_s:
+    of the code beside it. max_frequency_s: the pause between two mails to one address, and between two SMS to one
+    number; 0: none. password_reauthentication: a new password takes a code sent by ``/reauthenticate``, or the current
+    password.
     """
 
     email: bool = True
     autoconfirm: bool = False
+    phone_autoconfirm: bool = False
     disable_signup: bool = False
     anonymous: bool = False
     password_min_length: Count = 8
@@ -153,6 +265,8 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     otp_lifetime_s: WholeSeconds = 3600
     code_lifetime_s: WholeSeconds = 600
     max_frequency_s: WholeSeconds = 60
+    password_reauthentication: bool = False
+    messages: MessageSettings = MessageSettings()
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -197,6 +311,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     rest: RestSettings = RestSettings()
     database: DatabaseSettings = DatabaseSettings()
     mail: MailSettings = MailSettings()
+    sms: SmsSettings = SmsSettings()
+    outbox: OutboxSettings = OutboxSettings()
     auth: AuthSettings = AuthSettings()
     log: LogSettings = LogSettings()
     plugins: PluginSettings = PluginSettings()

@@ -182,6 +182,12 @@ class Overloaded(Unavailable):
     code = "overloaded"
 
 
+class Undeliverable(MbaasError):
+    """A message or call was refused for good: the same again would be refused again."""
+
+    code = "undeliverable"
+
+
 class Timeout(MbaasError):
     """It took longer than allowed and was cancelled."""
 

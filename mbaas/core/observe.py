@@ -56,10 +56,35 @@ class HookRested(msgspec.Struct, frozen=True):
     rest_s: float
 
 
-class MailFailed(msgspec.Struct, frozen=True):
-    """A mail was promised and could not be sent. kind: which mail; never to whom."""
+class LoopBlocked(msgspec.Struct, frozen=True):
+    """One callback held everything up. held_ms: so far, when it was noticed. where: the stack, innermost first."""
+
+    held_ms: float
+    where: str
+
+
+class SendFailed(msgspec.Struct, frozen=True):
+    """Something in the outbox was not taken by its destination; it is tried again. kind: what; never to whom."""
+
+    channel: str
+    kind: str
+    reason: str
+    attempt: int
+
+
+class SendGivenUp(msgspec.Struct, frozen=True):
+    """Something in the outbox will not be sent: refused for good, tried too often, or stale by now."""
+
+    channel: str
+    kind: str
+    reason: str
+
+
+class TemplateFailed(msgspec.Struct, frozen=True):
+    """A message's template could not be used; the next one in line was."""
 
     kind: str
+    locale: str
     reason: str
 
 
@@ -121,7 +146,10 @@ Observation: TypeAlias = (
     | PostgresStarted
     | HookFailed
     | HookRested
-    | MailFailed
+    | LoopBlocked
+    | SendFailed
+    | SendGivenUp
+    | TemplateFailed
     | SecurityEvent
     | CatalogInForce
     | CatalogNotTaken

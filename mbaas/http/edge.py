@@ -22,6 +22,8 @@ from mbaas.config.settings import LimitSettings, ServerSettings
 from mbaas.core.errors import Forbidden, MbaasError, RateLimited, Timeout, Unavailable
 from mbaas.core.identity import ANON, Identity
 from mbaas.http.access import AccessLog
+from mbaas.http.admission import Admission
+from mbaas.http.answer import Answer, Known, ending_of, lines_of
 from mbaas.http.caller import caller
 from mbaas.http.cors import Cors
 from mbaas.http.cycle import WHOLE, whole_answer
@@ -32,12 +34,20 @@ from mbaas.http.exempt import is_exempt
 from mbaas.http.exposed import ExposedKey
 from mbaas.http.heads import Head, head_of
 from mbaas.http.health import Health
-from mbaas.http.limits import LimitedReceive, canonical_path, check_headers, check_url, declared_length, leave_base
+from mbaas.http.limits import (
+    LimitedReceive,
+    canonical_path,
+    check_headers,
+    check_url,
+    declared_length,
+    leave_base,
+    too_large,
+)
 from mbaas.http.logs import REQUEST_ID, Log
 from mbaas.http.metrics import Metrics
 from mbaas.http.proxies import UNIX, Proxies
 from mbaas.http.ratelimit import RateLimiter
-from mbaas.http.respond import ASGIApp, Header, Message, Receive, Reply, Scope, Send, send_reply
+from mbaas.http.respond import ASGIApp, Header, Receive, Reply, Scope, Send, send_reply
 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 CLIENT_GONE = 499  # in logs and metrics only: nobody is there to read a status
@@ -60,7 +70,7 @@ class Surface(msgspec.Struct, frozen=True, kw_only=True):
     """What is particular to one prefix of two parts. ``None`` takes the configured limit, 0 seconds are no limit.
 
     app: answers the prefix by itself, past the router, which saves a hot route its dispatch. It sees the whole path.
-    direct: answers everything but HEAD there. begin: answers what is short there without a task, GET only.
+    direct: answers everything but HEAD there. begin: answers what is short there without a task.
     """
 
     prefix: str
@@ -86,72 +96,6 @@ class _Bounds(msgspec.Struct, frozen=True):
     request_timeout_s: float | None
 
 
-class _Known(msgspec.Struct, frozen=True):
-    """What the headers of a request say to the edge. common: the headers of its answer; lines: them as bytes."""
-
-    key: str | None
-    bearer: str | None
-    request_id: str | None
-    common: tuple[Header, ...]
-    lines: bytes
-
-
-class _Answer:
-    """``send`` of one request: adds the headers that every answer has, and remembers how it went.
-
-    whole: the server takes lines of a head as bytes (``mbaas.http.cycle``).
-    """
-
-    __slots__ = ("_known", "_request_id", "_send", "_whole", "complete", "status")
-
-    def __init__(self, send: Send, known: _Known, request_id: bytes, *, whole: bool) -> None:
-        self._send = send
-        self._known = known
-        self._request_id = request_id
-        self._whole = whole
-        self.status = 0
-        self.complete = False
-
-    def send(self, message: Message) -> Awaitable[None]:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            headers: list[Header] = list(message.get("headers", ()))
-            if not any(name == b"cache-control" for name, _ in headers):
-                headers.append(_NO_STORE)
-            if self._whole:
-                message["lines"] = _lines(self._known, self._request_id)
-            else:
-                headers += (*self._known.common, (b"x-request-id", self._request_id))
-            message["headers"] = headers
-        elif not message.get("more_body"):
-            self.complete = True
-        return self._send(message)
-
-    async def reply(self, reply: Reply) -> None:
-        """A finished answer, to any request but HEAD."""
-        if not self._whole:
-            await send_reply(self.send, reply)
-            return
-        self.status = reply.status
-        headers = (*reply.headers, *_ending(reply))
-        lines = _lines(self._known, self._request_id)
-        await self._send(
-            {"type": WHOLE, "status": reply.status, "headers": headers, "lines": lines, "body": reply.body}
-        )
-        self.complete = True
-
-
-def _lines(known: _Known, request_id: bytes) -> bytes:
-    """The lines that end every head."""
-    return b"%bx-request-id: %b\r\n" % (known.lines, request_id)
-
-
-def _ending(reply: Reply) -> tuple[Header, ...]:
-    """What a reply says of itself beside its headers."""
-    kind = ((b"content-type", reply.content_type),) if reply.body else ()
-    return kind if any(name == b"cache-control" for name, _ in reply.headers) else (*kind, _NO_STORE)
-
-
 def _ours(error: BaseException) -> MbaasError:
     if isinstance(error, MbaasError):
         return error
@@ -160,7 +104,6 @@ def _ours(error: BaseException) -> MbaasError:
     return Unavailable("the server is shutting down", hint="send it again")
 
 
-_NO_STORE = (b"cache-control", b"no-store")
 _COMMON = (
     (b"x-content-type-options", b"nosniff"),
     (b"vary", b"Authorization, apikey, Origin"),
@@ -195,6 +138,8 @@ class Edge:
         self._proxies = Proxies(server.trusted_proxies)
         self._rates = RateLimiter(limits.rate)
         self._deadlines = Deadlines()
+        self._admission = Admission(limits.max_active)
+        metrics.in_flight = self._in_flight
         self._exposed = ExposedKey(metrics, log)
         self._common: tuple[Header, ...] = _COMMON
         self._base = urlsplit(server.public_url or "").path.rstrip("/").encode()
@@ -203,6 +148,9 @@ class Edge:
         self._elsewhere = self._bounds(Surface(prefix="other"))
         self._surfaces = {surface.prefix: self._bounds(surface) for surface in surfaces}
         self._own = {"/health/live": self._live, "/health/ready": self._ready, "/metrics": self._scrape}
+
+    def _in_flight(self) -> int:
+        return self._admission.active
 
     @property
     def rates(self) -> RateLimiter:
@@ -243,9 +191,8 @@ class Edge:
         admitted = "caller" in state  # by the quick way, which then left it to this one
         request_id: str = state["request_id"]
         REQUEST_ID.set(request_id)
-        answer = _Answer(send, known, request_id.encode(), whole=WHOLE in scope.get("extensions", ()))
-        metrics = self._metrics
-        metrics.in_flight += 1
+        answer = Answer(send, known, request_id.encode(), whole=WHOLE in scope.get("extensions", ()))
+        self._admission.active += 1
         bounds = self._elsewhere
         try:
             bounds = self._surface(scope["path"])
@@ -256,7 +203,12 @@ class Edge:
                 fields = head.fields
                 if b"content-length" in fields or b"transfer-encoding" in fields:
                     declared_length(fields, max_body=bounds.max_body)
-                    receive = LimitedReceive(receive, max_body=bounds.max_body, timeout_s=bounds.body_timeout_s)
+                    receive = LimitedReceive(
+                        receive,
+                        max_body=bounds.max_body,
+                        timeout_s=bounds.body_timeout_s,
+                        admission=self._admission,
+                    )
                 task = self._deadlines.enter(bounds.request_timeout_s)
                 try:
                     if bounds.direct is None or scope["method"] == "HEAD":
@@ -295,26 +247,28 @@ class Edge:
         bounds = self._surface(scope["path"])
         if bounds.begin is None:
             return False
-        self._metrics.in_flight += 1
+        self._admission.active += 1
 
         def settle(outcome: Reply | BaseException) -> None:
             reply = outcome if isinstance(outcome, Reply) else self._worded(_ours(outcome), scope, bounds)
-            headers = [*reply.headers, *_ending(reply)]
-            lines = _lines(known, scope["state"]["request_id"].encode())
+            headers = [*reply.headers, *ending_of(reply)]
+            lines = lines_of(known, scope["state"]["request_id"].encode())
             exchange.finish(whole_answer(reply.status, headers, lines, reply.body, keep_alive=exchange.keep_alive))
             self._done(scope, bounds, reply.status, started)
 
         try:
             self._admit(scope, head, known)
-            taken = bounds.begin(scope, settle)
-        except MbaasError as error:
+            if len(exchange.body) > bounds.max_body:
+                raise too_large(bounds.max_body)
+            taken = bounds.begin(scope, exchange.body, settle)
+        except Exception as error:
             settle(error)
             return True
         if not taken:
-            self._metrics.in_flight -= 1
+            self._admission.active -= 1
         return taken
 
-    def _name(self, scope: Scope, known: _Known) -> None:
+    def _name(self, scope: Scope, known: Known) -> None:
         state = scope["state"]
         state["request_id"] = known.request_id or new_request_id()
         if self._base:
@@ -322,11 +276,10 @@ class Edge:
         state["path"] = scope["path"]  # routers change the scope's own on the way down
 
     def _done(self, scope: Scope, bounds: _Bounds, status: int, started: float) -> None:
-        metrics = self._metrics
-        metrics.in_flight -= 1
+        self._admission.active -= 1
         seconds = time.perf_counter() - started
         method = scope["method"]
-        metrics.requests.add((method if method in METHODS else "other", bounds.name, str(status)), seconds)
+        self._metrics.requests.add((method if method in METHODS else "other", bounds.name, str(status)), seconds)
         if self._access_log is not None:
             self._access_log(scope, status, seconds)
 
@@ -335,16 +288,16 @@ class Edge:
         second = path.find("/", path.find("/", 1) + 1)
         return self._surfaces.get(path if second < 0 else path[:second], self._elsewhere)
 
-    def _known(self, head: Head) -> _Known:
-        known: _Known | None = head.memo.get(self)
+    def _known(self, head: Head) -> Known:
+        known: Known | None = head.memo.get(self)
         if known is None:
             known = head.memo[self] = self._read(head.fields)
         return known
 
-    def _read(self, fields: dict[bytes, bytes]) -> _Known:
+    def _read(self, fields: dict[bytes, bytes]) -> Known:
         given = fields.get(b"x-request-id")
         common = (*self._common, *self._cors.headers(fields.get(b"origin")))
-        return _Known(
+        return Known(
             key=text.decode("latin-1") if (text := fields.get(b"apikey")) else None,
             bearer=bearer_of(fields.get(b"authorization")),
             request_id=None if given is None or not _GOOD_REQUEST_ID.fullmatch(given) else given.decode(),
@@ -352,7 +305,7 @@ class Edge:
             lines=b"".join(b"%b: %b\r\n" % header for header in common),
         )
 
-    def _admit(self, scope: Scope, head: Head, known: _Known) -> Awaitable[Reply] | None:
+    def _admit(self, scope: Scope, head: Head, known: Known) -> Awaitable[Reply] | None:
         """Everything before the app. A reply to come: the app is not asked. Raises what refuses the request."""
         client = scope.get("client")
         peer: str = client[0] if client else UNIX
@@ -368,6 +321,7 @@ class Edge:
         own = self._own.get(path)
         if own is not None and path != "/metrics":
             return own(scope)
+        self._admission.check(path)
         check_url(scope, max_url=self._limits.max_url)
         if _CHECKED not in head.memo:
             check_headers(head.headers, fields)
@@ -386,7 +340,7 @@ class Edge:
             self._rates.after_identity(identity, key, now, by_key=bearer is None or bearer == key)
         return None if own is None else own(scope)
 
-    async def _refuse(self, error: MbaasError, scope: Scope, answer: _Answer, bounds: _Bounds) -> None:
+    async def _refuse(self, error: MbaasError, scope: Scope, answer: Answer, bounds: _Bounds) -> None:
         reply = self._worded(error, scope, bounds)
         if not answer.status:
             await send_reply(answer.send, reply)

@@ -15,7 +15,7 @@ from mbaas.core.observe import (
     DatabaseLost,
     HookFailed,
     HookRested,
-    MailFailed,
+    LoopBlocked,
     MigrationWaits,
     Observation,
     Observe,
@@ -23,6 +23,9 @@ from mbaas.core.observe import (
     PostgresStarted,
     QueryRan,
     SecurityEvent,
+    SendFailed,
+    SendGivenUp,
+    TemplateFailed,
 )
 from mbaas.http.logs import Log
 from mbaas.http.metrics import Metrics
@@ -37,12 +40,15 @@ LEVELS: dict[type, int] = {
     DatabaseBack: logging.WARNING,
     HookFailed: logging.ERROR,
     HookRested: logging.ERROR,
-    MailFailed: logging.ERROR,
+    LoopBlocked: logging.WARNING,
     MigrationWaits: logging.WARNING,
     PostgresExited: logging.ERROR,
     PostgresStarted: logging.WARNING,
     QueryRan: logging.WARNING,
     SecurityEvent: logging.WARNING,
+    SendFailed: logging.WARNING,
+    SendGivenUp: logging.ERROR,
+    TemplateFailed: logging.ERROR,
 }
 """The level of a line; a class without one is information."""
 
@@ -51,9 +57,12 @@ COUNTED: dict[type, str] = {
     ConfigNotTaken: "",
     DatabaseLost: "",
     HookFailed: "hook",
-    MailFailed: "kind",
+    LoopBlocked: "",
     PostgresExited: "",
     SecurityEvent: "kind",
+    SendFailed: "channel",
+    SendGivenUp: "channel",
+    TemplateFailed: "kind",
 }
 """What is counted, and the field that tells its kinds apart: one of few values, never one that callers choose."""
 

@@ -391,6 +391,7 @@ def scene(server: Server, shared: World, service: httpx.Client, tokens: dict[str
     return Scene(server, shared, service, tokens)
 
 
+@pytest.fixture(scope="session")
 def strict_js(strict_server: Server) -> Iterator[Js]:
     with supabase_js(strict_server) as driver:
         yield driver

@@ -8,7 +8,12 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = REPOSITORY / "docs" / "reference" / "threats.md"
-WANTED = [*(f"A{n}" for n in range(1, 20)), *(f"B{n}" for n in range(1, 6)), *(f"C{n}" for n in range(1, 13))]
+WANTED = [
+    *(f"A{n}" for n in range(1, 20)),
+    *(f"B{n}" for n in (1, 2, 3, 4, 5, 20, 21, 22)),
+    *(f"C{n}" for n in (*range(1, 13), 14)),
+    *(f"H{n}" for n in (10, 11, 13)),
+]
 
 
 def rows() -> dict[str, list[str]]:
@@ -36,8 +41,9 @@ def existing() -> set[str]:
 
 def test_every_threat_has_a_row_with_tests_that_exist() -> None:
     found = rows()
-    assert list(found) == WANTED
+    assert set(found) >= set(WANTED)
+    assert list(found) == sorted(found, key=lambda name: (name[0], int(name[1:])))
     there = existing()
     assert {threat: [name for name in names if name not in there] for threat, names in found.items()} == {
-        threat: [] for threat in WANTED
+        threat: [] for threat in found
     }

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import httpx
 
-from mbaas.adapters.clock import Clock
-from mbaas.adapters.mail.deliver import choose_mailer
+from mbaas.adapters.outbox.engine import Outbox
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.adapters.secrets import SecretsFile
-from mbaas.app import edge, migrated, routes
+from mbaas.app import edge, migrated, open_messages, outbox_rows, routes
 from mbaas.config.load import load
 from mbaas.core.observe import ignore
 from mbaas.hooks.dispatch import Hooks
@@ -52,8 +51,12 @@ POLICIES = [
     Policy("/auth/v1/resend", "key"),
     Policy("/auth/v1/verify", "public", own_check=True),
     Policy("/auth/v1/user", "signed_in"),
+    Policy("/auth/v1/reauthenticate", "signed_in"),
     Policy("/auth/v1/logout", "signed_in"),
     Policy("/auth/v1/invite", "service"),
+    Policy("/auth/v1/admin/messages", "service"),
+    Policy("/auth/v1/admin/messages/{kind:str}/{locale:str}", "service"),
+    Policy("/auth/v1/admin/messages/{kind:str}/{locale:str}/preview", "service"),
     Policy("/auth/v1/admin/users", "service"),
     Policy("/auth/v1/admin/users/{user_id:str}", "service"),
     Policy("/auth/v1/admin/generate_link", "service"),
@@ -81,8 +84,9 @@ async def test_every_route_lets_in_whom_it_is_for_and_nobody_else(database: Data
     secrets = SecretsFile(config.data / "secrets.toml")
     hooks = Hooks()
     hooks.owned_by("greeter").provide(Route(method="GET", path="/hello", access="key", handler=hello))
-    mailer = choose_mailer(config.mail, config.data, clock=Clock())
-    auth = auth_app(config=config, secrets=secrets, database=database, mailer=mailer, hooks=hooks)
+    outbox = Outbox(outbox_rows(database, secrets), config.outbox)
+    messages = open_messages(config, database, outbox)
+    auth = auth_app(config=config, secrets=secrets, database=database, outbox=outbox, messages=messages, hooks=hooks)
     served = routes(config, live, database, hooks, auth, ignore)
     writer = LineWriter(io.StringIO())
     made = edge(
@@ -116,5 +120,5 @@ async def test_every_route_lets_in_whom_it_is_for_and_nobody_else(database: Data
 
         everything = [*routes_of(served.app), *routes_of(auth.litestar, prefix="/auth/v1"), *OWN]
         assert await check(everything, POLICIES, ask) == []
-    await auth.close()
+    auth.close()
     writer.close()

@@ -1,1 +1,1 @@
-"""Mails: written from templates, handed to an SMTP server or left in a folder for a developer."""
+"""Mails: handed to an SMTP server or left in a folder for a developer."""

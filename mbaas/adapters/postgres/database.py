@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NoReturn
 
 import asyncpg
@@ -64,6 +64,11 @@ class Transaction:
         self._connection = connection
         self._read_only = read_only
         self._over = False
+        self._then: list[Callable[[], None]] = []
+
+    def on_commit(self, then: Callable[[], None]) -> None:
+        """Have something called once all this is committed: to wake who reads it. Nothing that can fail."""
+        self._then.append(then)
 
     async def fetch_row(self, statement: Statement) -> Row | None:
         """The first row as text, ``None`` when there is none."""
@@ -84,6 +89,10 @@ class Transaction:
             return await getattr(self._connection, method)(*arguments)
         except DRIVER_ERRORS as error:
             _raise(error, self._connection, read_only=self._read_only)
+
+    def committed(self) -> None:
+        for then in self._then:
+            then()
 
     def end(self) -> None:
         """Its connection is given back."""
@@ -227,6 +236,8 @@ class Database:
                 await transaction.fetch_row(self._become(caller))
             yield transaction
             await transaction.execute(_COMMIT if commit else _UNDO)
+        if commit:
+            transaction.committed()
 
     def submit_shared(self, text: str, args: tuple[Bindable, ...], done: Done, *, role: Role) -> bool:
         """As ``fetch_shared``, for one who does not wait. ``False``: nothing was asked, statements do not share."""

@@ -15,6 +15,7 @@ from mbaas.core.errors import DatabaseError
 from mbaas.core.sql.fragment import Statement
 from mbaas.hooks import events
 from mbaas.hooks.dispatch import Hooks
+from mbaas.modules.auth.addresses import Contact
 from mbaas.modules.auth.asked import Asked
 from mbaas.modules.auth.audit import record
 from mbaas.modules.auth.errors import EmailExists, PhoneExists, UserAlreadyExists, ValidationFailed
@@ -39,12 +40,16 @@ with made as (
     insert into auth.identities (id, provider_id, user_id, identity_data, provider, created_at, updated_at)
     select $14::uuid, id::text, id, $15::jsonb, 'email', $13::timestamptz, $13::timestamptz
     from made where $3::text is not null
+), phone_identity as (
+    insert into auth.identities (id, provider_id, user_id, identity_data, provider, created_at, updated_at)
+    select $16::uuid, id::text, id, $17::jsonb, 'phone', $13::timestamptz, $13::timestamptz
+    from made where $7::text is not null
 )
 select id from made
 """
 _IDENTITY = """
 insert into auth.identities (id, provider_id, user_id, identity_data, provider, created_at, updated_at)
-values ($1::uuid, $2::text, $2::uuid, $3::jsonb, 'email', $4::timestamptz, $4::timestamptz)
+values ($1::uuid, $2::text, $2::uuid, $3::jsonb, $5::text, $4::timestamptz, $4::timestamptz)
 on conflict (provider_id, provider) do update set
     identity_data = identities.identity_data || excluded.identity_data, updated_at = excluded.updated_at
 """
@@ -52,6 +57,16 @@ _BY_EMAIL = """
 select auth.user_object(u), u.encrypted_password from auth.users as u
 where u.email = $1::text and not u.is_sso_user and u.deleted_at is null
 """
+_BY_PHONE = """
+select auth.user_object(u), u.encrypted_password from auth.users as u
+where u.phone = $1::text and u.deleted_at is null
+"""
+_BY_PHONE_CHANGE = """
+select auth.user_object(u), u.encrypted_password from auth.users as u
+where u.phone_change = $1::text and u.deleted_at is null
+order by u.phone_change_sent_at desc limit 1
+"""
+_STORED = "select encrypted_password from auth.users where id = $1::uuid"
 _LOCKED = """
 select auth.user_object(u), u.encrypted_password, u.email_change_confirm_status from auth.users as u
 where u.id = $1::uuid and u.deleted_at is null
@@ -122,15 +137,18 @@ class Accounts:
         """Tell hooks of a user that was made."""
         await self._hooks.emit(events.UserCreated(user=told(user), provider=provider))
 
-    async def find(self, email: str) -> tuple[User, str | None] | None:
-        """The user of an address and the hash of their password."""
-        return await find_user(self._database, email)
+    async def find(self, contact: Contact) -> tuple[User, str | None] | None:
+        """The user of an address or number and the hash of their password."""
+        return await find_contact(self._database, contact)
 
     def _values(self, new: NewUser, event: events.UserCreate) -> tuple[str | None, ...]:
         now = self._clock.now().isoformat()
         user_id = new.id or self._chance.new_id()
         mine = email_data(user_id, event.email, verified=new.email_confirmed) if event.email else {}
-        metadata = {**event.user_metadata, **mine}
+        phones = phone_data(user_id, event.phone, verified=new.phone_confirmed) if event.phone else {}
+        metadata = {**event.user_metadata, **phones, **mine}
+        if mine and phones:
+            metadata["phone_verified"] = new.phone_confirmed
         check_metadata(event.app_metadata, metadata)
         return (
             user_id,
@@ -148,12 +166,35 @@ class Accounts:
             now,
             self._chance.new_id(),
             to_json(mine),
+            self._chance.new_id(),
+            to_json(phones),
         )
 
 
 async def find_user(source: Database | Transaction, email: str) -> tuple[User, str | None] | None:
     row = await source.fetch_row(Statement(_BY_EMAIL, (email,)))
     return None if row is None else (parse_user(str(row[0])), row[1])
+
+
+async def find_by_phone(source: Database | Transaction, phone: str) -> tuple[User, str | None] | None:
+    row = await source.fetch_row(Statement(_BY_PHONE, (phone,)))
+    return None if row is None else (parse_user(str(row[0])), row[1])
+
+
+async def find_contact(source: Database | Transaction, contact: Contact) -> tuple[User, str | None] | None:
+    """Of a mail address or of a number."""
+    return await (find_user if contact.via is None else find_by_phone)(source, contact.address)
+
+
+async def find_by_phone_change(source: Database | Transaction, phone: str) -> User | None:
+    """Who wants that number, the latest of several."""
+    row = await source.fetch_row(Statement(_BY_PHONE_CHANGE, (phone,)))
+    return None if row is None else parse_user(str(row[0]))
+
+
+async def password_hash_of(source: Database | Transaction, user_id: str) -> str | None:
+    row = await source.fetch_row(Statement(_STORED, (user_id,)))
+    return None if row is None else row[0]
 
 
 async def lock_user(transaction: Transaction, user_id: str) -> Locked | None:
@@ -190,17 +231,50 @@ async def adopt_email(transaction: Transaction, user: User, email: str, *, now: 
     await write_identity(transaction, user.id, mine, now=now, chance=chance)
 
 
+async def adopt_phone(transaction: Transaction, user: User, phone: str, *, now: datetime, chance: Chance) -> None:
+    """Make a proven number the user's. An anonymous user has become a permanent one. Raises PhoneExists."""
+    mine = phone_data(user.id, phone, verified=True)
+    providers = [*user.app_metadata.get("providers", []), *(["phone"] if user.is_anonymous else [])]
+    app_metadata = {**user.app_metadata, "provider": "phone", "providers": providers}
+    values = {
+        Users.phone: phone,
+        Users.phone_confirmed_at: now,
+        Users.phone_change: None,
+        Users.is_anonymous: False,
+        Users.raw_user_meta_data: {**user.user_metadata, **shared(mine, user)},
+        Users.raw_app_meta_data: app_metadata if user.is_anonymous else user.app_metadata,
+    }
+    await update_user(transaction, user.id, values, now=now)
+    await write_identity(transaction, user.id, mine, now=now, chance=chance, provider="phone")
+
+
 async def write_identity(
-    transaction: Transaction, user_id: str, data: Mapping[str, Any], *, now: datetime, chance: Chance
+    transaction: Transaction,
+    user_id: str,
+    data: Mapping[str, Any],
+    *,
+    now: datetime,
+    chance: Chance,
+    provider: str = "email",
 ) -> None:
-    """Add to what we know of a user's address as a way in, or make it one."""
-    args = (chance.new_id(), user_id, to_json(data), now.isoformat())
+    """Add to what we know of a user's address or number as a way in, or make it one."""
+    args = (chance.new_id(), user_id, to_json(data), now.isoformat(), provider)
     await transaction.fetch_row(Statement(_IDENTITY, args))
 
 
 def email_data(user_id: str, email: str, *, verified: bool) -> dict[str, Any]:
     """What an address as a way in says of its user; part of user_metadata as well."""
     return {"sub": user_id, "email": email, "email_verified": verified, "phone_verified": False}
+
+
+def phone_data(user_id: str, phone: str, *, verified: bool) -> dict[str, Any]:
+    """The same of a number."""
+    return {"sub": user_id, "phone": phone, "email_verified": False, "phone_verified": verified}
+
+
+def shared(data: Mapping[str, Any], user: User) -> dict[str, Any]:
+    """What one way in adds to user_metadata, which speaks of both."""
+    return {**data, "email_verified": user.email_confirmed_at is not None}
 
 
 def merged(old: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

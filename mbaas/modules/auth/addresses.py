@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
-import re
-
+import msgspec
+import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
+from mbaas.adapters.sms.provider import Channel
 from mbaas.modules.auth.errors import ValidationFailed
 
-_E164 = re.compile(r"[1-9][0-9]{1,14}")
+
+class Contact(msgspec.Struct, frozen=True):
+    """How somebody is reached. address: as ``parse_email`` or ``parse_phone`` gave it. via: ``None``: by mail."""
+
+    address: str
+    via: Channel | None = None
+
+    @property
+    def email(self) -> str | None:
+        return self.address if self.via is None else None
+
+    @property
+    def phone(self) -> str | None:
+        return None if self.via is None else self.address
+
+    @property
+    def provider(self) -> str:
+        """The way in that this is."""
+        return "email" if self.via is None else "phone"
+
+    @property
+    def metadata(self) -> dict[str, object]:
+        """What ``app_metadata`` says of a user with this alone."""
+        return {"provider": self.provider, "providers": [self.provider]}
 
 
 def parse_email(text: str) -> str:
@@ -30,7 +54,22 @@ def parse_phone(text: str) -> str:
     >>> parse_phone("+49 151 2345678")
     '491512345678'
     """
-    digits = "".join(text.split()).removeprefix("+")
-    if not _E164.fullmatch(digits):
+    try:
+        number = phonenumbers.parse("+" + text.strip().removeprefix("+")[:30])
+    except phonenumbers.NumberParseException:
+        number = None
+    if number is None or not phonenumbers.is_possible_number(number):
         raise ValidationFailed("Invalid phone number format (E.164 required)")
-    return digits
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164).removeprefix("+")
+
+
+def country_of(phone: str) -> str | None:
+    """The two-letter code of the country a number is of, ``None`` for one of no country or that costs its owner extra.
+
+    >>> country_of("4915112345678"), country_of("449098790000")
+    ('DE', None)
+    """
+    number = phonenumbers.parse(f"+{phone}")
+    if phonenumbers.number_type(number) == phonenumbers.PhoneNumberType.PREMIUM_RATE:
+        return None
+    return phonenumbers.region_code_for_number(number)

@@ -19,6 +19,7 @@ from mbaas.modules.auth.accounts import (
     find_user,
     lock_user,
     merged,
+    phone_data,
     update_user,
     write_identity,
 )
@@ -157,6 +158,11 @@ class Admin:
                 verified = user.email_confirmed_at is not None or Users.email_confirmed_at in columns
                 data = email_data(user_id, address, verified=verified)
                 await write_identity(transaction, user_id, data, now=now, chance=self._chance)
+            phone = columns.get(Users.phone, user.phone)
+            if phone and (Users.phone in columns or Users.phone_confirmed_at in columns):
+                verified = user.phone_confirmed_at is not None or Users.phone_confirmed_at in columns
+                data = phone_data(user_id, phone, verified=verified)
+                await write_identity(transaction, user_id, data, now=now, chance=self._chance, provider="phone")
             fields = [name for name in UserValues.__struct_fields__ if getattr(values, name) is not None]
             await record(transaction, "user_modified", asked, user_id=user_id, now=now, fields=fields)
             return await load_user(transaction, user_id)
@@ -182,6 +188,7 @@ class Admin:
             Users.email: None,
             Users.phone: None,
             Users.email_change: None,
+            Users.phone_change: None,
             Users.encrypted_password: None,
             Users.raw_user_meta_data: {},
             Users.raw_app_meta_data: {},
@@ -203,7 +210,7 @@ class Admin:
             columns |= {Users.email: address, Users.email_change: None, Users.email_change_confirm_status: 0}
         if phone is not None and phone != user.phone:
             await self._check_free(transaction, None, phone)
-            columns[Users.phone] = phone
+            columns |= {Users.phone: phone, Users.phone_change: None}
         if values.email_confirm and (address or user.email) and user.email_confirmed_at is None:
             columns[Users.email_confirmed_at] = now
         if values.phone_confirm and (phone or user.phone) and user.phone_confirmed_at is None:

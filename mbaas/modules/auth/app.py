@@ -17,7 +17,8 @@ from litestar.exceptions import (
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from mbaas.adapters.clock import Chance, Clock
-from mbaas.adapters.mail.deliver import Mailer
+from mbaas.adapters.messages.outgoing import Messages
+from mbaas.adapters.outbox.engine import Outbox
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.secrets import SecretsFile
 from mbaas.config.settings import Config
@@ -29,10 +30,12 @@ from mbaas.http.respond import Receive, Scope, Send
 from mbaas.modules.auth.access import Access, require_access
 from mbaas.modules.auth.admin_routes import ADMIN_ROUTES
 from mbaas.modules.auth.errors import auth_dialect
+from mbaas.modules.auth.message_routes import MESSAGE_ROUTES
 from mbaas.modules.auth.routes import ROUTES
 from mbaas.modules.auth.services import Services, build_services
 
 MAX_BODY = 1_000_000  # bytes
+_ALL = (*ROUTES, *ADMIN_ROUTES, *MESSAGE_ROUTES)
 
 
 class AuthApp:
@@ -45,9 +48,9 @@ class AuthApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.litestar(cast(Any, scope), cast(Any, receive), cast(Any, send))
 
-    async def close(self, *, timeout_s: float = 10.0) -> None:
-        """Send the mails that are under way, then stop. Call it before the database is closed."""
-        await self.services.close(timeout_s=timeout_s)
+    def close(self) -> None:
+        """Let go of the threads that hash."""
+        self.services.passwords.close()
 
 
 def auth_app(
@@ -55,7 +58,8 @@ def auth_app(
     config: Config,
     secrets: SecretsFile,
     database: Database,
-    mailer: Mailer,
+    outbox: Outbox,
+    messages: Messages,
     hooks: Hooks,
     observe: Observe = ignore,
     clock: Clock | None = None,
@@ -63,20 +67,23 @@ def auth_app(
 ) -> AuthApp:
     """Auth for one project. It expects paths without the prefix, and the edge's ``scope["state"]``.
 
+    outbox: not started yet: auth adds a channel of its own.
+
     Raises LookupError when a route does not say who may call it.
     """
     services = build_services(
         config=config,
         secrets=lambda: secrets.current,
         database=database,
-        mailer=mailer,
+        outbox=outbox,
+        messages=messages,
         hooks=hooks,
         observe=observe,
         clock=clock or Clock(),
         chance=chance or Chance(),
     )
     app = Litestar(
-        route_handlers=[*ROUTES, *ADMIN_ROUTES],
+        route_handlers=[*_ALL],
         dependencies={"services": Provide(lambda: services, sync_to_thread=False)},
         guards=[require_access],
         exception_handlers={Exception: _answer_error},
@@ -84,7 +91,7 @@ def auth_app(
         openapi_config=None,
         logging_config=None,
     )
-    for handler in (*ROUTES, *ADMIN_ROUTES):
+    for handler in _ALL:
         Access(handler.opt["access"])
     return AuthApp(app, services)
 

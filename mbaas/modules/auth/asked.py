@@ -8,9 +8,13 @@ from mbaas.core.identity import Identity
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """identity: the caller. redirect_to: where links shall lead, checked already. ip, user_agent: for sessions."""
+    """identity: the caller. redirect_to: where links shall lead, checked already. ip, user_agent: for sessions.
+
+    languages: what the caller's client wants messages in, the most wanted first.
+    """
 
     identity: Identity
     redirect_to: str
     ip: str | None = None
     user_agent: str | None = None
+    languages: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ import msgspec
 class SignUpBody(msgspec.Struct, frozen=True, kw_only=True):
     email: str | None = None
     phone: str | None = None
+    channel: str | None = None
     password: str | None = None
     data: dict[str, Any] | None = None
     code_challenge: str | None = None
@@ -30,6 +31,7 @@ class TokenBody(msgspec.Struct, frozen=True, kw_only=True):
 class OtpBody(msgspec.Struct, frozen=True, kw_only=True):
     email: str | None = None
     phone: str | None = None
+    channel: str | None = None
     create_user: bool | None = True
     data: dict[str, Any] | None = None
     code_challenge: str | None = None
@@ -46,6 +48,7 @@ class ResendBody(msgspec.Struct, frozen=True, kw_only=True):
     type: str | None = None
     email: str | None = None
     phone: str | None = None
+    channel: str | None = None
     code_challenge: str | None = None
     code_challenge_method: str | None = None
 
@@ -61,8 +64,10 @@ class VerifyBody(msgspec.Struct, frozen=True, kw_only=True):
 class UserBody(msgspec.Struct, frozen=True, kw_only=True):
     email: str | None = None
     phone: str | None = None
+    channel: str | None = None
     password: str | None = None
     current_password: str | None = None
+    nonce: str | None = None
     data: dict[str, Any] | None = None
     app_metadata: dict[str, Any] | None = None
     code_challenge: str | None = None

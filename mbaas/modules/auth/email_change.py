@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from mbaas.adapters.clock import Chance, Clock
 from mbaas.adapters.postgres.database import Transaction
 from mbaas.modules.auth.accounts import Locked, adopt_email, find_user, update_user
@@ -11,20 +9,12 @@ from mbaas.modules.auth.asked import Asked
 from mbaas.modules.auth.errors import EmailExists, OtpExpired
 from mbaas.modules.auth.mails import Mails
 from mbaas.modules.auth.objects import User
-from mbaas.modules.auth.one_time import Issued, OneTime, Redeemed, end_one_time
+from mbaas.modules.auth.one_time import OneTime, Redeemed, end_one_time
 from mbaas.modules.auth.pkce import Challenge
 from mbaas.modules.auth.tables import Users
 
 BOTH, NEW, CURRENT = 0, 1, 2
 """Who has still to agree, as ``email_change_confirm_status`` has it."""
-
-
-class Letter(msgspec.Struct, frozen=True):
-    """One of the mails of a change, yet to be sent."""
-
-    to: str
-    new_email: str
-    issued: Issued
 
 
 class EmailChange:
@@ -35,11 +25,15 @@ class EmailChange:
         self._chance = chance
 
     async def begin(
-        self, transaction: Transaction, user: User, new_email: str, challenge: Challenge | None
-    ) -> list[Letter]:
-        """Note the wanted address and issue what has to be confirmed. Raises EmailExists."""
+        self, transaction: Transaction, user: User, new_email: str, challenge: Challenge | None, asked: Asked
+    ) -> None:
+        """Note the wanted address and mail what has to be confirmed. Raises EmailExists."""
         await self.note(transaction, user, new_email)
-        return await self._letters(transaction, user, new_email, challenge, both=bool(user.email))
+        issued = await self._one_time.issue(transaction, user.id, "email_change_new", new_email, challenge)
+        await self._mails.send(transaction, "email_change", user, issued, asked, to=new_email, new_email=new_email)
+        if user.email:
+            issued = await self._one_time.issue(transaction, user.id, "email_change_current", user.email, challenge)
+            await self._mails.send(transaction, "email_change_current", user, issued, asked, new_email=new_email)
 
     async def note(self, transaction: Transaction, user: User, new_email: str) -> None:
         """Make an address the wanted one, nobody having agreed yet. Raises EmailExists."""
@@ -54,17 +48,7 @@ class EmailChange:
         await end_one_time(transaction, user.id, ("email_change_current", "email_change_new"))
         await update_user(transaction, user.id, values, now=now)
 
-    async def reissue(self, transaction: Transaction, locked: Locked, challenge: Challenge | None) -> list[Letter]:
-        """The mails of a pending change anew. Both have to be confirmed again."""
-        return await self.begin(transaction, locked.user, str(locked.user.new_email), challenge)
-
-    async def send(self, letters: list[Letter], asked: Asked) -> None:
-        for letter in letters:
-            await self._mails.send(
-                "email_change", letter.to, letter.issued, asked.redirect_to, new_email=letter.new_email
-            )
-
-    async def confirm(self, transaction: Transaction, locked: Locked, redeemed: Redeemed) -> bool:
+    async def confirm(self, transaction: Transaction, locked: Locked, redeemed: Redeemed, asked: Asked) -> bool:
         """Take one agreement. Whether the address has changed with it; else the other is still wanted.
 
         Raises OtpExpired when the change is not the one the mail was about, EmailExists.
@@ -77,6 +61,8 @@ class EmailChange:
         if locked.change_wants != agreed:
             await update_user(transaction, user.id, {Users.email_change_confirm_status: other}, now=now)
             return False
+        # To the address it has now: its owner may not be who changed it.
+        await self._mails.notice(transaction, "email_changed", user, asked, new_email=user.new_email)
         await adopt_email(transaction, user, user.new_email, now=now, chance=self._chance)
         # Mails to the former address shall open nothing any more.
         await end_one_time(
@@ -85,15 +71,3 @@ class EmailChange:
             ("confirmation", "invite", "magiclink", "recovery", "email_change_current", "email_change_new"),
         )
         return True
-
-    async def _letters(
-        self, transaction: Transaction, user: User, new_email: str, challenge: Challenge | None, *, both: bool
-    ) -> list[Letter]:
-        issue = self._one_time.issue
-        letters = [
-            Letter(new_email, new_email, await issue(transaction, user.id, "email_change_new", new_email, challenge))
-        ]
-        if both:
-            issued = await issue(transaction, user.id, "email_change_current", user.email, challenge)
-            letters.append(Letter(user.email, new_email, issued))
-        return letters

@@ -63,6 +63,11 @@ class EmailNotConfirmed(AuthError):
     text = "Email not confirmed"
 
 
+class PhoneNotConfirmed(AuthError):
+    code = "phone_not_confirmed"
+    text = "Phone not confirmed"
+
+
 class UserBanned(AuthError):
     code = "user_banned"
     text = "User is banned"
@@ -144,6 +149,16 @@ class PhoneDisabled(AuthError):
     text = "Phone sign-ins are disabled: no SMS provider is configured"
 
 
+class ReauthenticationNeeded(AuthError):
+    code = "reauthentication_needed"
+    text = "Password update requires reauthentication"
+
+
+class ReauthenticationNotValid(AuthError):
+    code = "reauthentication_not_valid"
+    text = "Verification requires a valid nonce"
+
+
 class SamePassword(AuthError):
     code = "same_password"
     text = "New password should be different from the old password."
@@ -209,12 +224,19 @@ class MailPaused(RateLimited):
     code = "over_email_send_rate_limit"
 
 
+class SmsPaused(RateLimited):
+    """A number was written to a moment ago."""
+
+    code = "over_sms_send_rate_limit"
+
+
 STATUS: dict[type[AuthError], int] = {
     ValidationFailed: 400,
     UnknownUserId: 404,
     PasswordWithoutAddress: 422,
     InvalidCredentials: 400,
     EmailNotConfirmed: 400,
+    PhoneNotConfirmed: 400,
     UserBanned: 400,
     UserBannedSince: 403,
     NoAuthorization: 401,
@@ -232,6 +254,8 @@ STATUS: dict[type[AuthError], int] = {
     EmailDisabled: 422,
     PhoneDisabled: 422,
     SamePassword: 422,
+    ReauthenticationNeeded: 400,
+    ReauthenticationNotValid: 422,
     CurrentPasswordInvalid: 400,
     OtpExpired: 403,
     RefreshTokenNotFound: 400,
@@ -253,6 +277,7 @@ CODES: dict[type[MbaasError], tuple[int, str]] = {
     Conflict: (409, "conflict"),
     TooLarge: (413, "request_entity_too_large"),
     MailPaused: (429, "over_email_send_rate_limit"),
+    SmsPaused: (429, "over_sms_send_rate_limit"),
     RateLimited: (429, "over_request_rate_limit"),
     BodyTooSlow: (408, "request_timeout"),
     Timeout: (504, "request_timeout"),

@@ -12,7 +12,6 @@ from mbaas.modules.auth.accounts import Accounts, NewUser, find_user, update_use
 from mbaas.modules.auth.addresses import parse_email
 from mbaas.modules.auth.asked import Asked
 from mbaas.modules.auth.audit import record
-from mbaas.modules.auth.background import Background
 from mbaas.modules.auth.email_change import EmailChange
 from mbaas.modules.auth.errors import EmailExists, UserNotFound, ValidationFailed
 from mbaas.modules.auth.mails import Mails, VerifyType
@@ -65,7 +64,6 @@ class Links:
         one_time: OneTime,
         email_change: EmailChange,
         mails: Mails,
-        background: Background,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -74,7 +72,6 @@ class Links:
         self._one_time = one_time
         self._email_change = email_change
         self._mails = mails
-        self._background = background
         self._clock = clock
 
     async def invite(self, email: str, data: dict[str, Any], *, asked: Asked) -> User:
@@ -82,9 +79,9 @@ class Links:
         address = parse_email(email)
         async with self._database.transaction() as transaction:
             made = await self._invited(transaction, address, data, asked)
+            await self._mails.send(transaction, "invite", made.user, made.issued, asked)
         if made.is_new:
             await self._accounts.announce(made.user, "email")
-        self._background.start("invite", self._mails.send("invite", address, made.issued, asked.redirect_to))
         return made.user
 
     async def generate(self, wanted: LinkWanted, *, asked: Asked) -> tuple[User, LinkProperties]:

@@ -39,6 +39,8 @@ class User(msgspec.Struct, kw_only=True, omit_defaults=True):
     recovery_sent_at: datetime | None = None
     email_change_sent_at: datetime | None = None
     new_email: str | None = None
+    new_phone: str | None = None
+    reauthentication_sent_at: datetime | None = None
     invited_at: datetime | None = None
     last_sign_in_at: datetime | None = None
     app_metadata: dict[str, Any]

@@ -22,7 +22,18 @@ from mbaas.core.sql.fragment import Statement
 from mbaas.modules.auth.errors import LinkExpired, OtpExpired
 from mbaas.modules.auth.pkce import Challenge
 
-Kind: TypeAlias = Literal["confirmation", "invite", "magiclink", "recovery", "email_change_current", "email_change_new"]
+Kind: TypeAlias = Literal[
+    "confirmation",
+    "invite",
+    "magiclink",
+    "recovery",
+    "email_change_current",
+    "email_change_new",
+    "phone_confirmation",
+    "sms",
+    "phone_change",
+    "reauthentication",
+]
 PKCE = "pkce_"
 TRIES = 5
 

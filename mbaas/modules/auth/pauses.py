@@ -10,10 +10,10 @@ from typing import Literal, TypeAlias
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.piccolo import compiled
 from mbaas.core.sql.fragment import Statement
-from mbaas.modules.auth.errors import MailPaused
+from mbaas.modules.auth.errors import MailPaused, SmsPaused
 from mbaas.modules.auth.tables import MailPauses
 
-Purpose: TypeAlias = Literal["signup", "signin", "recovery", "email_change"]
+Purpose: TypeAlias = Literal["signup", "signin", "recovery", "email_change", "phone_change", "reauthentication"]
 
 # One statement: of many requests at once one passes. A time far ahead was written before the clock was put back.
 _TAKE = """
@@ -29,8 +29,13 @@ select
 """
 
 
-async def pause(database: Database, purpose: Purpose, address: str, *, now: datetime, frequency_s: int) -> None:
-    """Let one mail for that purpose pass. Raises MailPaused while the last one is younger than ``frequency_s``."""
+async def pause(
+    database: Database, purpose: Purpose, address: str, *, now: datetime, frequency_s: int, by_sms: bool = False
+) -> None:
+    """Let one message for that purpose pass.
+
+    Raises MailPaused or SmsPaused while the last one is younger than ``frequency_s``.
+    """
     if frequency_s <= 0:
         return
     key = hashlib.sha256(f"{purpose}:{address}".encode()).hexdigest()
@@ -39,7 +44,7 @@ async def pause(database: Database, purpose: Purpose, address: str, *, now: date
         return
     left = min(max(math.ceil(float((row and row[1]) or frequency_s)), 1), frequency_s)
     message = f"For security purposes, you can only request this after {left} seconds."
-    raise MailPaused(message, retry_after_s=left)
+    raise (SmsPaused if by_sms else MailPaused)(message, retry_after_s=left)
 
 
 async def forget_pauses(database: Database, *, now: datetime) -> None:

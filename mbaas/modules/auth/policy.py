@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import msgspec
 
-from mbaas.config.settings import AuthSettings
+from mbaas.config.settings import AuthSettings, SmsSettings
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """email: with an address. autoconfirm: an address needs no proof. frequency_s: the pause between two mails
-    to one address.
+    """email: with an address. autoconfirm: an address needs no proof; phone_autoconfirm: nor a number. frequency_s: the
+    pause between two mails to one address, two SMS to one number. countries: whose numbers are written to; empty: all.
     """
 
     email: bool
     autoconfirm: bool
+    phone_autoconfirm: bool
     disable_signup: bool
     anonymous: bool
     frequency_s: int
+    countries: tuple[str, ...]
+    password_reauthentication: bool
 
 
-def policy_of(settings: AuthSettings) -> Policy:
+def policy_of(settings: AuthSettings, sms: SmsSettings) -> Policy:
     return Policy(
         email=settings.email,
         autoconfirm=settings.autoconfirm,
+        phone_autoconfirm=settings.phone_autoconfirm,
         disable_signup=settings.disable_signup,
         anonymous=settings.anonymous,
         frequency_s=settings.max_frequency_s,
+        countries=sms.countries,
+        password_reauthentication=settings.password_reauthentication,
     )
 
 

@@ -13,9 +13,12 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, QueryParameter
 from litestar.response import Redirect
 
+from mbaas.adapters.messages.locale import accepted
+from mbaas.adapters.sms.provider import Channel
 from mbaas.http.caller import caller
 from mbaas.http.respond import Scope
 from mbaas.modules.auth.access import Access, project_caller
+from mbaas.modules.auth.addresses import Contact, country_of, parse_email, parse_phone
 from mbaas.modules.auth.asked import Asked
 from mbaas.modules.auth.bodies import OtpBody, RecoverBody, ResendBody, SignUpBody, TokenBody, UserBody, VerifyBody
 from mbaas.modules.auth.errors import (
@@ -32,7 +35,7 @@ from mbaas.modules.auth.policy import PROVIDERS
 from mbaas.modules.auth.profile import Changes
 from mbaas.modules.auth.services import Services
 from mbaas.modules.auth.sessions import Scope as LogoutScope
-from mbaas.modules.auth.verify import Half
+from mbaas.modules.auth.verify import BY_PHONE, Half
 
 AnyRequest = Request[Any, Any, Any]
 RedirectTo = Annotated[str | None, QueryParameter(name="redirect_to")]
@@ -47,6 +50,7 @@ def asked_by(request: AnyRequest, services: Services, redirect_to: str | None) -
         identity=project_caller(scope),
         redirect_to=services.allow_list.resolve(redirect_to or request.headers.get("redirect_to")),
         ip=_address(scope["state"].get("client_ip")),
+        languages=accepted(request.headers.get("accept-language")),
         user_agent=(request.headers.get("user-agent") or "")[:500].replace("\x00", "") or None,
     )
 
@@ -73,7 +77,7 @@ async def settings(services: Injected) -> dict[str, Any]:
     policy = services.policy
     external = {
         "email": policy.email,
-        "phone": False,
+        "phone": bool(services.messages.phone_channels),
         "anonymous_users": policy.anonymous,
         **dict.fromkeys(PROVIDERS, False),
     }
@@ -81,8 +85,8 @@ async def settings(services: Injected) -> dict[str, Any]:
         "external": external,
         "disable_signup": policy.disable_signup,
         "mailer_autoconfirm": policy.autoconfirm,
-        "phone_autoconfirm": False,
-        "sms_provider": "",
+        "phone_autoconfirm": policy.phone_autoconfirm,
+        "sms_provider": services.messages.sms_provider,
         "saml_enabled": False,
         "passkeys_enabled": False,
     }
@@ -99,15 +103,11 @@ async def signup(
     request: AnyRequest, services: Injected, data: JSONBody[SignUpBody], redirect_to: RedirectTo = None
 ) -> Session | User:
     asked = asked_by(request, services, redirect_to)
-    if data.phone:
-        raise PhoneDisabled
-    if not data.email:
+    if not data.email and not data.phone:
         return await services.sign_up.anonymously(data.data or {}, asked=asked)
-    require_email(services)
     challenge = parse_challenge(data.code_challenge, data.code_challenge_method)
-    return await services.sign_up.with_password(
-        data.email, data.password or "", data.data or {}, challenge, asked=asked
-    )
+    contact = contact_of(services, data.email, data.phone, data.channel)
+    return await services.sign_up.with_password(contact, data.password or "", data.data or {}, challenge, asked=asked)
 
 
 @post("/token", status_code=200, opt={"access": Access.PROJECT})
@@ -116,10 +116,16 @@ async def token(
 ) -> Session:
     asked = asked_by(request, services, None)
     if grant_type == "password":
-        if data.phone:
+        if data.phone and not services.messages.phone_channels:
             raise PhoneDisabled
-        require_email(services)
-        return await services.sign_in.with_password(data.email or "", data.password or "", asked=asked)
+        contact: Contact | None
+        if not data.phone:
+            require_email(services)
+        try:
+            contact = Contact(parse_phone(data.phone), "sms") if data.phone else Contact(parse_email(data.email or ""))
+        except ValidationFailed:
+            contact = None
+        return await services.sign_in.with_password(contact, data.password or "", asked=asked)
     if grant_type == "refresh_token":
         return await services.sessions.refresh(data.refresh_token or "", asked=asked)
     if grant_type == "pkce":
@@ -131,17 +137,15 @@ async def token(
 async def otp(
     request: AnyRequest, services: Injected, data: JSONBody[OtpBody], redirect_to: RedirectTo = None
 ) -> Empty:
-    if data.phone:
-        raise PhoneDisabled
-    require_email(services)
-    await services.mail_flows.sign_in(
-        data.email or "",
+    contact = contact_of(services, data.email, data.phone, data.channel)
+    begun = await services.mail_flows.sign_in(
+        contact,
         data.data or {},
         parse_challenge(data.code_challenge, data.code_challenge_method),
         create=data.create_user is not False,
         asked=asked_by(request, services, redirect_to),
     )
-    return {}
+    return {"message_id": begun} if contact.via else {}
 
 
 @post("/recover", status_code=200, opt={"access": Access.PROJECT})
@@ -150,7 +154,8 @@ async def recover(
 ) -> Empty:
     require_email(services)
     challenge = parse_challenge(data.code_challenge, data.code_challenge_method)
-    await services.mail_flows.recover(data.email or "", challenge, asked=asked_by(request, services, redirect_to))
+    contact = Contact(parse_email(data.email or ""))
+    await services.mail_flows.recover(contact, challenge, asked=asked_by(request, services, redirect_to))
     return {}
 
 
@@ -160,16 +165,13 @@ async def resend(
 ) -> Empty:
     asked = asked_by(request, services, redirect_to)
     challenge = parse_challenge(data.code_challenge, data.code_challenge_method)
-    if data.type in ("sms", "phone_change"):
-        raise PhoneDisabled
-    if data.type == "signup":
-        require_email(services)
-        await services.mail_flows.resend_signup(data.email or "", challenge, asked=asked)
-    elif data.type == "email_change":
-        await services.mail_flows.resend_email_change(data.email or "", challenge, asked=asked)
-    else:
+    if data.type not in ("signup", "email_change", "sms", "phone_change"):
         raise ValidationFailed("Missing one of these types: signup, email_change, sms, phone_change")
-    return {}
+    by_phone = data.type in ("sms", "phone_change")
+    contact = contact_of(services, None if by_phone else data.email or "", data.phone or "", data.channel)
+    resend = services.mail_flows.resend_signup if data.type in ("signup", "sms") else services.mail_flows.resend_change
+    begun = await resend(contact, challenge, asked=asked)
+    return {"message_id": begun} if by_phone else {}
 
 
 @post("/verify", status_code=200, opt={"access": Access.OPEN})
@@ -177,13 +179,15 @@ async def verify(
     request: AnyRequest, services: Injected, data: JSONBody[VerifyBody], redirect_to: RedirectTo = None
 ) -> Session | Half:
     asked = asked_by(request, services, redirect_to)
-    if data.phone or data.type in ("sms", "phone_change"):
-        raise PhoneDisabled
     if data.token_hash and not data.email and not data.token:
         return await services.verify.by_link(data.type or "", data.token_hash, asked=asked)
-    if data.token and data.email and not data.token_hash:
-        return await services.verify.by_code(data.type or "", data.email, data.token, asked=asked)
-    raise ValidationFailed("Verify requires either a token_hash, or a token and the email it was sent to")
+    if data.type in BY_PHONE and not services.messages.phone_channels:
+        raise PhoneDisabled
+    address = data.phone if data.type in BY_PHONE else data.email
+    if data.token and address and not data.token_hash:
+        return await services.verify.by_code(data.type or "", address, data.token, asked=asked)
+    where = "phone" if data.type in BY_PHONE else "email"
+    raise ValidationFailed(f"Verify requires either a token_hash, or a token and the {where} it was sent to")
 
 
 @get("/verify", opt={"access": Access.OPEN})
@@ -224,16 +228,46 @@ async def update_user(
     user = await current_user(request, services)
     if data.app_metadata is not None:
         raise NotAdmin("Updating app_metadata requires admin privileges")
-    if data.phone:
-        raise PhoneDisabled
     changes = Changes(
         email=data.email,
+        phone=contact_of(services, None, data.phone, data.channel) if data.phone else None,
+        nonce=data.nonce,
         password=data.password,
         current_password=data.current_password,
         data=data.data,
         challenge=parse_challenge(data.code_challenge, data.code_challenge_method),
     )
     return await services.profile.change(user, changes, asked=asked_by(request, services, redirect_to))
+
+
+@get("/reauthenticate", opt={"access": Access.USER})
+async def reauthenticate(request: AnyRequest, services: Injected) -> Empty:
+    user = await current_user(request, services)
+    await services.profile.reauthenticate(user, asked=asked_by(request, services, None))
+    return {}
+
+
+def contact_of(services: Services, email: str | None, phone: str | None, channel: str | None) -> Contact:
+    """Where a request wants a message: at the address when it names one, else at the phone.
+
+    Raises ValidationFailed, PhoneDisabled when phones, or this one's country, are not written to.
+    """
+    if email and phone:
+        raise ValidationFailed("Only an email address or phone number should be provided")
+    if not phone and (email or phone is None):
+        require_email(services)
+        return Contact(parse_email(email or ""))
+    via = cast(Channel, channel or "sms")
+    channels = services.messages.phone_channels
+    if not channels:
+        raise PhoneDisabled
+    if via not in channels:
+        raise ValidationFailed(f"Invalid channel, supported values are {', '.join(sorted(channels))}")
+    number = parse_phone(phone or "")
+    country, allowed = country_of(number), services.policy.countries
+    if country is None or (allowed and country not in allowed):
+        raise PhoneDisabled("No messages are sent to numbers of that kind or country")
+    return Contact(number, via)
 
 
 async def current_user(request: AnyRequest, services: Services) -> User:
@@ -272,4 +306,5 @@ ROUTES = (
     logout,
     get_user,
     update_user,
+    reauthenticate,
 )

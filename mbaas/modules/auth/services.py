@@ -7,8 +7,8 @@ from collections.abc import Callable
 import msgspec
 
 from mbaas.adapters.clock import Chance, Clock
-from mbaas.adapters.mail.compose import Composer
-from mbaas.adapters.mail.deliver import Mailer
+from mbaas.adapters.messages.outgoing import Messages
+from mbaas.adapters.outbox.engine import Outbox
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.secrets import Secrets
 from mbaas.config.settings import Config
@@ -17,15 +17,17 @@ from mbaas.hooks.dispatch import Hooks
 from mbaas.http.identity import auth_url
 from mbaas.modules.auth.accounts import Accounts
 from mbaas.modules.auth.admin import Admin
-from mbaas.modules.auth.background import Background
+from mbaas.modules.auth.deferred import Deferred
 from mbaas.modules.auth.email_change import EmailChange
 from mbaas.modules.auth.links import Links
 from mbaas.modules.auth.mail_flows import MailFlows
 from mbaas.modules.auth.mails import Mails
 from mbaas.modules.auth.one_time import OneTime
 from mbaas.modules.auth.password import Passwords
+from mbaas.modules.auth.phone_change import PhoneChange
 from mbaas.modules.auth.policy import Policy, policy_of
 from mbaas.modules.auth.profile import Profile
+from mbaas.modules.auth.proof import Proof
 from mbaas.modules.auth.redirect import AllowList
 from mbaas.modules.auth.sessions import Sessions
 from mbaas.modules.auth.signin import SignIn
@@ -48,12 +50,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     links: Links
     clock: Clock
     passwords: Passwords
-    background: Background
-
-    async def close(self, *, timeout_s: float) -> None:
-        """Finish what goes on after answers, then stop."""
-        await self.background.drain(timeout_s)
-        self.passwords.close()
+    messages: Messages
+    outbox: Outbox
 
 
 def build_services(
@@ -61,15 +59,15 @@ def build_services(
     config: Config,
     secrets: Callable[[], Secrets],
     database: Database,
-    mailer: Mailer,
+    outbox: Outbox,
+    messages: Messages,
     hooks: Hooks,
     observe: Observe,
     clock: Clock,
     chance: Chance,
 ) -> Services:
     settings, address = config.auth, auth_url(config.server)
-    policy = policy_of(settings)
-    background = Background(observe)
+    policy = policy_of(settings, config.sms)
     passwords = Passwords(min_length=settings.password_min_length)
     tokens = TokenIssuer(secrets, issuer=address, lifetime_s=settings.access_token_lifetime_s)
     sessions = Sessions(
@@ -93,8 +91,10 @@ def build_services(
         code_lifetime_s=settings.code_lifetime_s,
         link_lifetime_s=settings.otp_lifetime_s,
     )
-    mails = Mails(mailer=mailer, composer=Composer(config.app.name), auth_url=address)
+    mails = Mails(messages=messages, auth_url=address, settings=settings)
+    proof = Proof(one_time=one_time, mails=mails, clock=clock)
     email_change = EmailChange(one_time=one_time, mails=mails, clock=clock, chance=chance)
+    phone_change = PhoneChange(one_time=one_time, mails=mails, clock=clock, chance=chance)
     return Services(
         policy=policy,
         allow_list=AllowList(config.app.site_url, config.app.redirect_urls),
@@ -106,9 +106,7 @@ def build_services(
             accounts=accounts,
             passwords=passwords,
             sessions=sessions,
-            one_time=one_time,
-            mails=mails,
-            background=background,
+            proof=proof,
             clock=clock,
             chance=chance,
         ),
@@ -118,9 +116,11 @@ def build_services(
             database=database,
             accounts=accounts,
             one_time=one_time,
+            proof=proof,
             email_change=email_change,
+            phone_change=phone_change,
             mails=mails,
-            background=background,
+            deferred=Deferred(outbox=outbox, database=database, observe=observe),
             clock=clock,
         ),
         verify=Verify(
@@ -128,6 +128,7 @@ def build_services(
             sessions=sessions,
             one_time=one_time,
             email_change=email_change,
+            phone_change=phone_change,
             clock=clock,
             chance=chance,
         ),
@@ -136,7 +137,9 @@ def build_services(
             database=database,
             passwords=passwords,
             email_change=email_change,
-            background=background,
+            phone_change=phone_change,
+            one_time=one_time,
+            mails=mails,
             clock=clock,
             chance=chance,
         ),
@@ -148,10 +151,10 @@ def build_services(
             one_time=one_time,
             email_change=email_change,
             mails=mails,
-            background=background,
             clock=clock,
         ),
         clock=clock,
         passwords=passwords,
-        background=background,
+        messages=messages,
+        outbox=outbox,
     )

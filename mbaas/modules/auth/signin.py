@@ -7,9 +7,15 @@ import msgspec
 from mbaas.adapters.clock import Clock
 from mbaas.adapters.postgres.database import Database
 from mbaas.modules.auth.accounts import Accounts, update_user
-from mbaas.modules.auth.addresses import parse_email
+from mbaas.modules.auth.addresses import Contact
 from mbaas.modules.auth.asked import Asked
-from mbaas.modules.auth.errors import EmailNotConfirmed, InvalidCredentials, UserBanned, ValidationFailed
+from mbaas.modules.auth.errors import (
+    EmailNotConfirmed,
+    InvalidCredentials,
+    PhoneNotConfirmed,
+    UserBanned,
+    ValidationFailed,
+)
 from mbaas.modules.auth.objects import Session, Weakness
 from mbaas.modules.auth.password import Passwords
 from mbaas.modules.auth.pkce import redeem_code
@@ -27,16 +33,14 @@ class SignIn:
         self._sessions = sessions
         self._clock = clock
 
-    async def with_password(self, email: str, password: str, *, asked: Asked) -> Session:
+    async def with_password(self, contact: Contact | None, password: str, *, asked: Asked) -> Session:
         """A session. Who is unknown, has no password or gives a wrong one learns the same after the same time.
 
-        Raises InvalidCredentials, EmailNotConfirmed, UserBanned (the last two only with the right password).
+        contact: ``None`` for one that is no address or number, so nobody's. Raises InvalidCredentials, and only with
+        the right password EmailNotConfirmed, PhoneNotConfirmed, UserBanned.
         """
-        try:
-            address = parse_email(email)
-        except ValidationFailed:
-            address = ""
-        found = await self._accounts.find(address)
+        contact = contact or Contact("")
+        found = await self._accounts.find(contact)
         user, stored = found if found is not None else (None, None)
         verdict = await self._passwords.verify(stored, password)
         if user is None or not verdict.right:
@@ -44,8 +48,10 @@ class SignIn:
         now = self._clock.now()
         if user.is_banned(now):
             raise UserBanned
-        if user.email_confirmed_at is None:
+        if contact.via is None and user.email_confirmed_at is None:
             raise EmailNotConfirmed
+        if contact.via is not None and user.phone_confirmed_at is None:
+            raise PhoneNotConfirmed
         renewed = await self._passwords.rehash(password) if verdict.stale else None
         async with self._database.transaction() as transaction:
             if renewed is not None:

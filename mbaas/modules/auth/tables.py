@@ -42,6 +42,9 @@ class Users(Table, tablename="users", schema="auth", db=POSTGRES):
     created_at = Timestamptz()
     updated_at = Timestamptz()
     deleted_at = Timestamptz(null=True)
+    phone_change = Text(null=True)
+    phone_change_sent_at = Timestamptz(null=True)
+    reauthentication_sent_at = Timestamptz(null=True)
 
 
 class Identities(Table, tablename="identities", schema="auth", db=POSTGRES):

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from mbaas.core.errors import HookRefused
-from mbaas.core.observe import MailFailed
+from mbaas.core.observe import SendGivenUp
 from mbaas.hooks.dispatch import Proceed
 from mbaas.hooks.events import SignedIn, User, UserCreate, UserCreated
 from tests.auth import PASSWORD, Auth
@@ -73,4 +73,4 @@ async def test_a_refusal_behind_a_magic_link_stays_behind_it(auth: Auth) -> None
     answer = await auth.post("/otp", {"email": "ada@example.com"})
     assert (answer.status_code, answer.json()) == (200, {})
     assert await auth.mails() == []
-    assert MailFailed("magiclink", "nobody comes in") in auth.observed
+    assert SendGivenUp("auth", "sign_in", "nobody comes in") in auth.observed

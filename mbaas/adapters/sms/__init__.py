@@ -1,0 +1,1 @@
+"""Messages to phones: one interface, a provider behind it."""
