@@ -202,12 +202,20 @@ def seen_by_every_path(client: httpx.Client, collection: str, row: Row) -> dict[
             "maximum": client.get(f"/{collection}?{one}&select=id::text.max()").json() == [{"max": row["id"]}],
             "maximum inside an embed": any(hub[collection][0]["max"] for hub in rows_of(lifted)),
         }
+    alone = batch(client, {"method": "GET", "path": f"/{collection}?{one}"})
+    chained = batch(
+        client,
+        {"method": "GET", "path": f"/{collection}?select=id&{one}", "id": "first"},
+        {"method": "GET", "path": f"/{collection}?select=id&id=eq.{{first.0.id}}"},
+    )
     beyond = {
         "by cursor": row["id"] in paged(client, f"/{collection}?select=id&limit=1&cursor=*"),
         "by cursor and title": row["id"] in paged(client, f"/{collection}?select=id&limit=1&order=title.desc&cursor="),
         "search": rows_of(client.get(f"/{collection}?select=id&search={row['title']}")) == [{"id": row["id"]}],
         "near": row["id"] in {one["id"] for one in client.get(f"/{collection}?near=meaning.[1,0.1]").json()},
         "within": row["id"] in {one["id"] for one in client.get(f"/{collection}?within=place.(52.5,13.4,1m)").json()},
+        "in a batch": bool(alone.json()["results"][0]["body"]),
+        "by a reference in a batch": chained.status_code == 200,
     }
     return (
         aggregates
@@ -302,6 +310,10 @@ def paged(client: httpx.Client, path: str) -> set[str]:
     return found
 
 
+def batch(client: httpx.Client, *operations: Row) -> httpx.Response:
+    return client.post(str(client.base_url).replace("/rest/", "/batch/"), json={"operations": operations})
+
+
 def rows_of(answer: httpx.Response) -> list[Row]:
     """The rows; none for a collection that the caller cannot even name, or that a function may not read for it."""
     if answer.status_code in {400, 401, 403}:
@@ -390,6 +402,27 @@ def test_what_is_rolled_back_obeys_the_rules_and_leaves_nothing(scene: Scene, co
                 new = {key: new[key] for key in ("id", "author", "hub", "title", "published")}
                 answer = client.post(f"/{collection}", json=new, headers=headers)
                 assert (answer.status_code == 201) == oracle.insert(collection, new), (actor, row["title"], answer.text)
+    assert table(scene, collection) == before
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS)
+def test_a_batch_obeys_the_rules_and_does_nothing_when_one_is_refused(scene: Scene, collection: str) -> None:
+    """Its last operation fails, so that the one before it tells whether it would have passed."""
+    before = table(scene, collection)
+    hit = {"prefer": "return=representation", "accept": "application/vnd.pgrst.object+json"}
+    for actor in ("anon", "owner", "other", "service"):
+        oracle = Oracle(scene, actor)
+        with scene.client(actor) as client:
+            for row in scene.rows[collection].values():
+                one = f"/{collection}?id=eq.{row['id']}"
+                new = {key: row[key] for key in ("author", "hub", "title", "published")} | {"id": str(uuid.uuid4())}
+                for operation, allowed in (
+                    ({"method": "PATCH", "path": one, "body": {"title": "x"}, "headers": hit}, oracle.change(collection, row, "update")),
+                    ({"method": "DELETE", "path": one, "headers": hit}, oracle.change(collection, row, "delete")),
+                    ({"method": "POST", "path": f"/{collection}", "body": new}, oracle.insert(collection, new)),
+                ):  # fmt: skip
+                    answer = batch(client, operation, {"method": "GET", "path": "/nowhere"})
+                    assert answer.json()["operation"]["index"] == int(allowed), (actor, operation, answer.text)
     assert table(scene, collection) == before
 
 

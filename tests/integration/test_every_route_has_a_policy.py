@@ -38,6 +38,7 @@ READ = frozenset(("GET", "HEAD"))
 POLICIES = [
     # What a caller may see and do below these is for rules and for the auth of each route; a key is asked of everyone.
     Policy("/rest/v1/**", "key", sample="/posts", own_check=True),
+    Policy("/batch/v1/**", "key", own_check=True),
     Policy("/auth/v1/**", "key", sample="/settings", own_check=True),
     Policy(f"{PREFIX}/**", "key", sample="/greeter/hello", own_check=True),
     Policy("/auth/v1/.well-known/jwks.json", "public"),

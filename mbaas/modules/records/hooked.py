@@ -7,13 +7,14 @@ caller sees of them is asked in a last statement of the transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeAlias
 
 import msgspec
 
 from mbaas.adapters.postgres.as_caller import AsCaller
-from mbaas.adapters.postgres.database import Database, Transaction
+from mbaas.adapters.postgres.database import Transaction
+from mbaas.adapters.postgres.enlisted import Door
 from mbaas.core.errors import UnknownPayloadField
 from mbaas.core.plan.authorize import AuthorizedDelete, AuthorizedInsert, AuthorizedUpdate, AuthorizedWrite, as_stored
 from mbaas.core.plan.types import Conflict, DeletePlan, InsertPlan, UpdatePlan, WritePlan
@@ -47,9 +48,11 @@ _RAW_ROWS = msgspec.json.Decoder(list[_Raw])
 class HookedWrites:
     """The same writes as without hooks, with hooks."""
 
-    def __init__(self, database: Database, hooks: Hooks) -> None:
+    def __init__(self, database: Door, hooks: Hooks, emit: Callable[[Done], Awaitable[None]] | None = None) -> None:
+        """emit: takes what is to be told once it is committed; ``None``: the hooks themselves, it is by then."""
         self._database = database
         self._hooks = hooks
+        self._emit = emit or hooks.emit
 
     def concerns(self, plan: WritePlan) -> bool:
         """Whether any hook is about this write. A merge may update as well as create."""
@@ -67,7 +70,7 @@ class HookedWrites:
             await write.run()
             written = await write.answer()
         for event in () if rollback else write.done():
-            await self._hooks.emit(event)
+            await self._emit(event)
         return written
 
 

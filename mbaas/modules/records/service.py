@@ -6,10 +6,11 @@ record in Python: those writes are in ``hooked.py``.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Awaitable, Callable
 
 from mbaas.adapters.postgres.coalesce import Row
-from mbaas.adapters.postgres.database import Database
+from mbaas.adapters.postgres.enlisted import Door, Enlisted
 from mbaas.core.errors import DatabaseError, MbaasError
 from mbaas.core.identity import Identity, Role
 from mbaas.core.plan.authorize import AuthorizedWrite, Grants, authorize
@@ -26,6 +27,7 @@ from mbaas.core.sql.read import render_given, render_list
 from mbaas.core.sql.rows import keys
 from mbaas.core.sql.write import render_write
 from mbaas.hooks.dispatch import Hooks
+from mbaas.hooks.events import Done
 from mbaas.modules.records.estimates import estimated
 from mbaas.modules.records.explain import Query, explaining
 from mbaas.modules.records.hooked import HookedWrites
@@ -38,7 +40,7 @@ class Records:
 
     def __init__(
         self,
-        database: Database,
+        database: Door,
         rules: Callable[[], RuleSet],
         hooks: Hooks,
         *,
@@ -48,11 +50,33 @@ class Records:
         """rules: the snapshot that holds now; asked once a request. max_rows: the longest list at any level."""
         self._database = database
         self._rules = rules
+        self._hooks = hooks
         self._hooked = HookedWrites(database, hooks)
         self._max_rows = max_rows
         self._grants = grants
         self._snapshot: tuple[RuleSet, Names] | None = None
         self._shapes: Shapes | None = None
+
+    def within(self, door: Enlisted, told: list[Done]) -> Records:
+        """The same, as part of a transaction and under the rules that hold now.
+
+        told: gets what the ``after`` hooks have to hear when that is committed, see ``tell``.
+        """
+
+        async def later(event: Done) -> None:
+            told.append(event)
+
+        rules = self.snapshot()[0]
+        inside = copy.copy(self)
+        inside._rules = lambda: rules
+        inside._database = door
+        inside._hooked = HookedWrites(door, self._hooks, later)
+        return inside
+
+    async def tell(self, told: list[Done]) -> None:
+        """Tells the ``after`` hooks what is committed now."""
+        for event in told:
+            await self._hooks.emit(event)
 
     def snapshot(self) -> tuple[RuleSet, Names]:
         """The rules that hold now, with the names made for them."""
