@@ -27,6 +27,7 @@ from mbaas.adapters.outbox.engine import Outbox
 from mbaas.adapters.outbox.rows import Rows
 from mbaas.adapters.plugins import load_plugins
 from mbaas.adapters.postgres import migrate as migrations
+from mbaas.adapters.postgres.adoption import read_found
 from mbaas.adapters.postgres.as_caller import transactions_as_caller
 from mbaas.adapters.postgres.cluster.initialise import SUPERUSER
 from mbaas.adapters.postgres.database import Database
@@ -40,6 +41,7 @@ from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.adapters.sealing import Sealer
 from mbaas.adapters.secrets import SecretsFile
 from mbaas.adapters.sms.choose import choose_sms
+from mbaas.config.adopted import Found
 from mbaas.config.settings import Config
 from mbaas.core.errors import ConfigError, DestructiveChange, MbaasError
 from mbaas.core.identity import Identity, Role
@@ -63,6 +65,9 @@ from mbaas.http.respond import ASGIApp, Receive, Reply, Scope, Send
 from mbaas.http.server import server
 from mbaas.http.telemetry import observer
 from mbaas.http.uncaught import EXCEPTION_HANDLERS
+from mbaas.modules.admin.routes import PREFIX as ADMIN
+from mbaas.modules.admin.routes import admin_router
+from mbaas.modules.admin.service import RulesTold
 from mbaas.modules.auth.app import MAX_BODY as AUTH_MAX_BODY
 from mbaas.modules.auth.app import auth_app
 from mbaas.modules.auth.errors import auth_dialect
@@ -70,6 +75,9 @@ from mbaas.modules.records.batch import PREFIX as BATCH
 from mbaas.modules.records.batch import BatchApp, batch_dialect
 from mbaas.modules.records.dialect import rest_dialect
 from mbaas.modules.records.docs import DocsPage, send_document
+from mbaas.modules.records.graphql.app import PREFIX as GRAPHQL
+from mbaas.modules.records.graphql.app import GraphQLApp
+from mbaas.modules.records.graphql.errors import graphql_dialect
 from mbaas.modules.records.openapi import Info, openapi_bytes
 from mbaas.modules.records.routes import RecordsApp, records_app
 from mbaas.modules.records.service import Records
@@ -193,11 +201,15 @@ async def _serve(
 
 
 class Routes(NamedTuple):
-    """records, batch: are asked past the router, which mounts them all the same. rates: what batches count with."""
+    """records, batch, graphql: are asked past the router, which mounts them all the same.
+
+    graphql: when it is served. rates: what operations are counted with, several of which may be in one request.
+    """
 
     app: Litestar
     records: RecordsApp
     batch: BatchApp
+    graphql: GraphQLApp | None
     rates: RateLimiter
 
 
@@ -241,19 +253,26 @@ def routes(config: Config, live: Live, database: Database, hooks: Hooks, auth: A
         count=rates.further,
         newer_than=live.newer_than,
     )
+    graphql = None
+    if config.graphql.enabled:
+        graphql = GraphQLApp(
+            records, database, config.graphql, config.limits, count=rates.further, newer_than=live.newer_than
+        )
     app = Litestar(
         route_handlers=[
             mount("/rest/v1", rest),
             mount(BATCH, batch),
+            *([] if graphql is None else [mount(GRAPHQL, graphql)]),
             mount("/auth/v1", auth),
             mount(PLUGINS, plugins),
+            admin_router(RulesTold(database, live)),
             *([mount("/openapi.json", document), mount("/docs", DocsPage())] if config.server.docs else []),
         ],
         exception_handlers=cast(Any, EXCEPTION_HANDLERS),
         openapi_config=None,
         logging_config=None,
     )
-    return Routes(app, rest, batch, rates)
+    return Routes(app, rest, batch, graphql, rates)
 
 
 def described_for(
@@ -299,6 +318,8 @@ def edge(
     writer: LineWriter,
 ) -> Edge:
     """Everything that holds for every request, around the routes."""
+    graphql = routes.graphql
+    direct = () if graphql is None else (Surface(prefix=GRAPHQL, direct=graphql.reply, dialect=graphql_dialect),)
     return Edge(
         cast(ASGIApp, routes.app),
         server=config.server,
@@ -311,8 +332,10 @@ def edge(
         surfaces=(
             Surface(prefix="/rest/v1", direct=routes.records.reply, begin=routes.records.begin, dialect=rest_dialect),
             Surface(prefix=BATCH, direct=routes.batch.reply, dialect=batch_dialect, max_body=config.limits.batch_body),
+            *direct,
             Surface(prefix="/auth/v1", dialect=auth_dialect, max_body=AUTH_MAX_BODY),
             Surface(prefix=PLUGINS),
+            Surface(prefix=ADMIN),
         ),
         rates=routes.rates,
     )
@@ -412,6 +435,21 @@ class Migrator:
 
     def _policies(self, collection: str) -> tuple[str, ...]:
         return render_policies(self.rules, collection)
+
+
+async def adoptable(config: Config) -> Found:
+    """What the database holds that is not ours."""
+    url = config.database.url or running_url(config.data / "postgres")
+    if url is None:
+        async with open_database(config) as database:
+            return await read_found(database.url)
+    database = Database.from_settings(url, config.database)
+    await database.open()
+    try:
+        await apply_system_schema(database)
+        return await read_found(url)
+    finally:
+        await database.close()
 
 
 @contextlib.asynccontextmanager

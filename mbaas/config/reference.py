@@ -13,6 +13,7 @@ import msgspec
 from mbaas.config.inputs import (
     CollectionInput,
     FieldInput,
+    ForeignKeyInput,
     FunctionInput,
     IndexInput,
     RelationInput,
@@ -46,6 +47,7 @@ _TABLES: dict[str, type[msgspec.Struct]] = {
     "collections.<name>.indexes": IndexInput,
     "collections.<name>.relations.<relation>": RelationInput,
     "collections.<name>.search": SearchInput,
+    "collections.<name>.foreign_keys.<constraint>": ForeignKeyInput,
     "functions.<name>": FunctionInput,
 }
 _NAMES = re.compile(r"(?:^|(?<=\.\s)|(?<=[;,]\s))(?P<names>[a-z_]+(?:, [a-z_]+)*): ")

@@ -306,6 +306,20 @@ class PluginSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     timeout_s: Seconds = 5.0
 
 
+class GraphQLSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[graphql]``: ``/graphql/v1``.
+
+    enabled: whether it is served. max_depth: collections in each other, the outermost included. max_cost: records that
+    one answer may hold, each list as long as it may be times the lists around it. introspection: who may ask for the
+    schema: nobody (``off``), the ``service`` key, ``authenticated`` users as well, or ``everyone`` with a key.
+    """
+
+    enabled: bool = True
+    max_depth: Count = 8
+    max_cost: Count = 10_000
+    introspection: Literal["off", "service", "authenticated", "everyone"] = "authenticated"
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Everything ``mbaas.toml`` and the environment say.
 
@@ -331,3 +345,4 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     auth: AuthSettings = AuthSettings()
     log: LogSettings = LogSettings()
     plugins: PluginSettings = PluginSettings()
+    graphql: GraphQLSettings = GraphQLSettings()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mbaas.core.identity import Identity
 from mbaas.core.plan.authorize import AuthorizedList, AuthorizedRows
 from mbaas.core.plan.types import Answer
-from mbaas.core.sql.fragment import Fragment, Statement, concat, identifier, sql, statement, value
+from mbaas.core.sql.fragment import Fragment, Statement, concat, identifier, join, sql, statement, value
 from mbaas.core.sql.rows import ROOT, Rows
 
 EXACT_UP_TO = 10_000  # rows that an estimated total counts for real
@@ -36,6 +38,12 @@ def compose_list(authorized: AuthorizedList, *, body: bool = True) -> Fragment:
         place = rows.place(authorized.rows, ROOT)
         return concat(f"select {shown}, ", total, ", ", place, " from ", rows.page(authorized.rows, ROOT))
     return concat(f"select {shown}, ", total, " from (", rows.select(authorized.rows, ROOT), ") j")
+
+
+def render_lists(lists: Sequence[AuthorizedList]) -> Statement:
+    """Several lists as one statement, so by one snapshot: the row of each behind that of the one before."""
+    found = (concat("(", compose_list(one), f") q{number}") for number, one in enumerate(lists))
+    return statement(concat("select * from ", join(" cross join ", found)))
 
 
 def render_estimate(authorized: AuthorizedList) -> Statement:

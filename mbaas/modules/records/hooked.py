@@ -65,7 +65,8 @@ class HookedWrites:
     async def write(self, authorized: AuthorizedWrite) -> Written:
         """Runs the hooks around the write, and tells those that come after once it is committed."""
         rollback = authorized.plan.answer.rollback
-        async with self._database.transaction(commit=not rollback) as transaction:
+        caller = authorized.identity if authorized.as_caller else None
+        async with self._database.transaction(caller=caller, commit=not rollback) as transaction:
             write = _Write(authorized, self._hooks, transaction)
             await write.run()
             written = await write.answer()
@@ -88,7 +89,7 @@ class _Write:
         self.about: dict[str, Any] = {
             "collection": self.collection.name,
             "identity": authorized.identity,
-            "transaction": AsCaller(transaction, authorized.identity),
+            "transaction": AsCaller(transaction, authorized.identity, already=authorized.as_caller),
         }
         # By id() of a record, with the record, so that it lives as long: its values as they were spelled.
         self.spelled: dict[int, tuple[Record, _Raw]] = {}

@@ -7,7 +7,7 @@ record in Python: those writes are in ``hooked.py``.
 from __future__ import annotations
 
 import copy
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from mbaas.adapters.postgres.coalesce import Row
 from mbaas.adapters.postgres.enlisted import Door, Enlisted
@@ -17,13 +17,14 @@ from mbaas.core.plan.authorize import AuthorizedWrite, Grants, authorize
 from mbaas.core.plan.calls import resolve_call
 from mbaas.core.plan.names import Names
 from mbaas.core.plan.resolve import Resolver, resolve_list
+from mbaas.core.plan.types import ListPlan, WritePlan
 from mbaas.core.plan.writes import resolve_delete, resolve_insert, resolve_update
 from mbaas.core.query.errors import MaxAffectedExceeded, NotSingular
 from mbaas.core.query.types import CallQuery, DeleteQuery, InsertQuery, ReadQuery, UpdateQuery
 from mbaas.core.rules.ruleset import RuleSet
 from mbaas.core.sql.call import needs_owner, render_call
 from mbaas.core.sql.fragment import Bindable, Statement
-from mbaas.core.sql.read import render_given, render_list
+from mbaas.core.sql.read import render_given, render_list, render_lists
 from mbaas.core.sql.rows import keys
 from mbaas.core.sql.write import render_write
 from mbaas.hooks.dispatch import Hooks
@@ -153,7 +154,11 @@ class Records:
         plan = resolve_list(query, resolver)
         authorized = authorize(plan, identity, rules, self._grants)
         statement = render_list(authorized, body=body)
-        row = await self._database.fetch_row(statement, role=identity.role)
+        if authorized.as_caller:
+            async with self._database.transaction(caller=identity, read_only=True) as transaction:
+                row = await transaction.fetch_row(statement)
+        else:
+            row = await self._database.fetch_row(statement, role=identity.role)
         page = page_of(row, keys(plan.rows), cut_of(plan.rows))
         if authorized.answer.total in ("planned", "estimated"):
             page = await estimated(page, authorized, self._database)
@@ -180,6 +185,22 @@ class Records:
         rules, resolver = self._begin(identity)
         return await self._write(authorize(resolve_delete(query, resolver), identity, rules, self._grants))
 
+    async def read_plans(self, plans: Sequence[ListPlan], identity: Identity, rules: RuleSet) -> list[Page]:
+        """Several lists by one statement. rules: the snapshot that the plans were made by."""
+        statement = render_lists([authorize(plan, identity, rules, self._grants) for plan in plans])
+        row = await self._database.fetch_row(statement, role=identity.role)
+        assert row is not None, "aggregates give one row"  # noqa: S101
+        return [page_of(row[3 * number : 3 * number + 3], keys(plan.rows)) for number, plan in enumerate(plans)]
+
+    async def write_plans(self, plans: Sequence[WritePlan], identity: Identity, rules: RuleSet) -> list[Written]:
+        """Several writes in order; together when they are ``within`` a transaction. rules: as of ``read_plans``."""
+        writes = [authorize(plan, identity, rules, self._grants) for plan in plans]
+        return [await self._write(write) for write in writes]
+
+    def resolver(self, names: Names, identity: Identity) -> Resolver:
+        """For who makes plans himself, by the names of ``snapshot``."""
+        return self._resolver(names)(identity)
+
     async def call(self, query: CallQuery, identity: Identity) -> Called:
         """Runs as the caller, in a transaction that is read-only unless the function may write."""
         rules, resolver = self._begin(identity)
@@ -191,7 +212,8 @@ class Records:
         ) as transaction:
             row = await transaction.fetch_row(render_call(authorized))
             if authorized.rows is not None and needs_owner(authorized):
-                await transaction.execute("reset role")
+                if not authorized.rows.as_caller:
+                    await transaction.execute("reset role")
                 payload = (row and row[0]) or "[]"
                 row = await transaction.fetch_row(render_given(identity, authorized.rows, answer, payload))
             page = page_of(row, () if answer.rows is None else keys(answer.rows))
@@ -204,9 +226,8 @@ class Records:
     async def explain(self, query: Query, identity: Identity) -> str:
         """How PostgreSQL carries the request out, as text or JSON. Whatever it does on the way is taken back."""
         rules, resolver = self._begin(identity)
-        statement = explaining(query, resolver, identity, rules, self._grants)
-        caller = identity if isinstance(query, CallQuery) else None
-        async with self._database.transaction(caller=caller, commit=False) as transaction:
+        statement, as_caller = explaining(query, resolver, identity, rules, self._grants)
+        async with self._database.transaction(caller=identity if as_caller else None, commit=False) as transaction:
             rows = await transaction.fetch_rows(statement)
         return "\n".join(row[0] or "" for row in rows)
 
@@ -220,6 +241,8 @@ class Records:
             if self._hooked.concerns(plan):
                 return await self._hooked.write(authorized)
             statement = render_write(authorized)
+            if authorized.as_caller:
+                return await self._write_as_caller(authorized, statement)
             if plan.answer.rollback:
                 async with self._database.transaction(commit=False) as transaction:
                     row = await transaction.fetch_row(statement)
@@ -228,6 +251,19 @@ class Records:
         except DatabaseError as error:
             raise _in_our_words(error) from error
         return written_of(row, None if plan.answer.rows is None else keys(plan.answer.rows))
+
+    async def _write_as_caller(self, authorized: AuthorizedWrite, statement: Statement) -> Written:
+        """Under the policies of the database, in the caller's own rights."""
+        answer = authorized.plan.answer
+        shown = None if answer.rows is None else keys(answer.rows)
+        async with self._database.transaction(caller=authorized.identity, commit=not answer.rollback) as transaction:
+            written = written_of(await transaction.fetch_row(statement), shown)
+            counted = written.affected if written.page is None else written.page.rows
+            if answer.singular and not answer.location and counted != 1:
+                raise NotSingular(counted)
+            if answer.max_affected is not None and written.affected > answer.max_affected:
+                raise MaxAffectedExceeded(written.affected)
+        return written
 
 
 def _in_our_words(error: DatabaseError) -> MbaasError:
