@@ -29,8 +29,10 @@ from mbaas.adapters.plugins import load_plugins
 from mbaas.adapters.postgres import migrate as migrations
 from mbaas.adapters.postgres.adoption import read_found
 from mbaas.adapters.postgres.as_caller import transactions_as_caller
+from mbaas.adapters.postgres.cluster.initialise import SUPERUSER
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres, running_url
+from mbaas.adapters.postgres.extensions import ensure_extensions
 from mbaas.adapters.postgres.kept_answers import sweep_forever
 from mbaas.adapters.postgres.migration_run import Applied
 from mbaas.adapters.postgres.scripts import read_scripts
@@ -407,14 +409,22 @@ class Migrator:
         self._observe = observe
         self._scripts = read_scripts(config.root / "migrations")
 
+    async def _prepare(self) -> None:
+        """The extensions that the fields need: without their types nothing can even be planned."""
+        ours = self._config.database.url is None
+        admin = running_url(self._config.data / "postgres", user=SUPERUSER) if ours else None
+        await ensure_extensions(self._config.catalog, admin or self._database.url)
+
     async def plan(self) -> Plan:
         """What would be done now."""
+        await self._prepare()
         return await migrations.plan(
             self._database, self._config.catalog, self._policies, self._config.functions_sql, scripts=self._scripts
         )
 
     async def apply(self, *, allow_destructive: bool = False) -> tuple[Applied, ...]:
         """Do it. Raises DestructiveChange, before the first step, when it would lose data and may not."""
+        await self._prepare()
         return await migrations.migrate(
             self._database,
             self._config.catalog,

@@ -18,6 +18,7 @@ from mbaas.config.inputs import (
     IndexInput,
     RelationInput,
     RulesInput,
+    SearchInput,
 )
 from mbaas.config.load import SECTIONS
 from mbaas.config.settings import ProviderSettings
@@ -47,6 +48,7 @@ _TABLES: dict[str, type[msgspec.Struct]] = {
     "collections.<name>.rules": RulesInput,
     "collections.<name>.indexes": IndexInput,
     "collections.<name>.relations.<relation>": RelationInput,
+    "collections.<name>.search": SearchInput,
     "collections.<name>.foreign_keys.<constraint>": ForeignKeyInput,
     "functions.<name>": FunctionInput,
 }
@@ -65,7 +67,8 @@ def reference() -> str:
         parts += _section(name, kind, variables=False)
     rows = "\n".join(f"| `{name}` | `{sql}` |" for name, sql in SCALARS.items())
     parts.append(
-        "## Field types\n\n`[]` behind a type makes an array of it; `numeric(p,s)` has p digits, s of them decimals."
+        "## Field types\n\n`[]` behind a type makes an array of it; `numeric(p,s)` has p digits, s of them decimals; "
+        "`vector(n)` has n numbers."
         f"\n\n| type | PostgreSQL |\n| --- | --- |\n{rows}\n"
     )
     return "\n".join(parts)

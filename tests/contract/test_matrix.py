@@ -201,6 +201,7 @@ def seen_by_every_path(client: httpx.Client, collection: str, row: Row) -> dict[
         aggregates = {
             "grouped": bool(grouped.json()),
             "count of rows": client.get(f"/{collection}?{one}&select=count()").json() == [{"count": 1}],
+            "having": bool(client.get(f"/{collection}?{one}&select=title,count()&having=count.gt.0").json()),
             "maximum": client.get(f"/{collection}?{one}&select=id::text.max()").json() == [{"max": row["id"]}],
             "maximum inside an embed": any(hub[collection][0]["max"] for hub in rows_of(lifted)),
         }
@@ -210,32 +211,44 @@ def seen_by_every_path(client: httpx.Client, collection: str, row: Row) -> dict[
         {"method": "GET", "path": f"/{collection}?select=id&{one}", "id": "first"},
         {"method": "GET", "path": f"/{collection}?select=id&id=eq.{{first.0.id}}"},
     )
-    return aggregates | {
+    beyond = {
+        "by cursor": row["id"] in paged(client, f"/{collection}?select=id&limit=1&cursor=*"),
+        "by cursor and title": row["id"] in paged(client, f"/{collection}?select=id&limit=1&order=title.desc&cursor="),
+        "search": rows_of(client.get(f"/{collection}?select=id&search={row['title']}")) == [{"id": row["id"]}],
+        "near": row["id"] in {one["id"] for one in client.get(f"/{collection}?near=meaning.[1,0.1]").json()},
+        "within": row["id"] in {one["id"] for one in client.get(f"/{collection}?within=place.(52.5,13.4,1m)").json()},
         "in a batch": bool(alone.json()["results"][0]["body"]),
         "by a reference in a batch": chained.status_code == 200,
-        "spread": any(row["id"] in hub["id"] for hub in rows_of(spread)),
-        "computed relation": any(hub[near] for hub in rows_of(computed)),
-        "inner join of a computed relation": bool(rows_of(computed_inner)),
-        "count of a computed relation": any(hub[near][0]["count"] for hub in rows_of(computed_count)),
-        "computed field": bool(client.get(f"/{collection}?{one}&{peek}").json()),
-        "planned": estimates["planned"].headers["content-range"] == "*/1",
-        "estimated": estimates["estimated"].headers["content-range"] == "*/1",
-        "without nulls": bool(client.get(f"/{collection}?{one}", headers={"accept": STRIPPED}).json()),
-        "function by GET": got.status_code == 200 and bool(got.json()),
-        "by id": bool(client.get(f"/{collection}?{one}").json()),
-        "in the list": row["id"] in {item["id"] for item in client.get(f"/{collection}?order=title").json()},
-        "counted": total == "1",
-        "counted by HEAD": head == "1",
-        "single": single.status_code == 200,
-        "csv": row["id"] in client.get(f"/{collection}?select=id", headers={"accept": "text/csv"}).text,
-        "or": bool(client.get(f"/{collection}?or=(id.eq.{row['id']},id.eq.{uuid.uuid4()})").json()),
-        "renamed and cast": row["id"] in {item["x"] for item in client.get(f"/{collection}?select=x:id::text").json()},
-        "embedded": any(hub[collection] for hub in rows_of(embedded)),
-        "inner join": bool(rows_of(inner)),
-        "existence of an embed": bool(rows_of(exists)),
-        "function of the caller": rpc.status_code == 200 and bool(rpc.json()),
         **seen_by_graphql(client, collection, row),
     }
+    return (
+        aggregates
+        | beyond
+        | {
+            "spread": any(row["id"] in hub["id"] for hub in rows_of(spread)),
+            "computed relation": any(hub[near] for hub in rows_of(computed)),
+            "inner join of a computed relation": bool(rows_of(computed_inner)),
+            "count of a computed relation": any(hub[near][0]["count"] for hub in rows_of(computed_count)),
+            "computed field": bool(client.get(f"/{collection}?{one}&{peek}").json()),
+            "planned": estimates["planned"].headers["content-range"] == "*/1",
+            "estimated": estimates["estimated"].headers["content-range"] == "*/1",
+            "without nulls": bool(client.get(f"/{collection}?{one}", headers={"accept": STRIPPED}).json()),
+            "function by GET": got.status_code == 200 and bool(got.json()),
+            "by id": bool(client.get(f"/{collection}?{one}").json()),
+            "in the list": row["id"] in {item["id"] for item in client.get(f"/{collection}?order=title").json()},
+            "counted": total == "1",
+            "counted by HEAD": head == "1",
+            "single": single.status_code == 200,
+            "csv": row["id"] in client.get(f"/{collection}?select=id", headers={"accept": "text/csv"}).text,
+            "or": bool(client.get(f"/{collection}?or=(id.eq.{row['id']},id.eq.{uuid.uuid4()})").json()),
+            "renamed and cast": row["id"]
+            in {item["x"] for item in client.get(f"/{collection}?select=x:id::text").json()},
+            "embedded": any(hub[collection] for hub in rows_of(embedded)),
+            "inner join": bool(rows_of(inner)),
+            "existence of an embed": bool(rows_of(exists)),
+            "function of the caller": rpc.status_code == 200 and bool(rpc.json()),
+        }
+    )
 
 
 def graphql(client: httpx.Client, query: str, **variables: Any) -> Any:
@@ -335,6 +348,17 @@ def test_an_expired_token_opens_nothing(scene: Scene, collection: str) -> None:
                 assert (answer.json()["code"], answer.json()["message"]) == ("PGRST303", "JWT expired")
         assert client.post(f"/rpc/all_{collection}", json={}).status_code == 401
     assert table(scene, collection)[row["id"]]["title"] == "public"
+
+
+def paged(client: httpx.Client, path: str) -> set[str]:
+    """The ids on all pages."""
+    found: set[str] = set()
+    while path:
+        answer = client.get(path)
+        found |= {row["id"] for row in rows_of(answer)}
+        link = answer.headers.get("link")
+        path = path.partition("?")[0] + link[1:].partition(">")[0] if link else ""
+    return found
 
 
 def batch(client: httpx.Client, *operations: Row) -> httpx.Response:

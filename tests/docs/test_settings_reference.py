@@ -11,7 +11,15 @@ import msgspec
 import pytest
 
 from mbaas.config import reference
-from mbaas.config.inputs import CollectionInput, FieldInput, FunctionInput, IndexInput, RelationInput, RulesInput
+from mbaas.config.inputs import (
+    CollectionInput,
+    FieldInput,
+    FunctionInput,
+    IndexInput,
+    RelationInput,
+    RulesInput,
+    SearchInput,
+)
 from mbaas.config.load import SECTIONS, load
 from mbaas.config.settings import ProviderSettings
 from mbaas.core.rules.ruleset import compile_rules
@@ -93,6 +101,7 @@ def test_the_page_is_what_the_code_says() -> None:
         RulesInput,
         IndexInput,
         RelationInput,
+        SearchInput,
         FunctionInput,
         ProviderSettings,
     ],

@@ -16,6 +16,8 @@ EXACT_UP_TO = 10_000  # rows that an estimated total counts for real
 def render_list(authorized: AuthorizedList, *, body: bool = True) -> Statement:
     """One row: JSON array as text, number of records, and the total (null when not asked for).
 
+    Of a page of a keyset also its last place: a JSON array of texts, null when there is no row.
+
     body: without it null stands for the array, as HEAD needs it.
     """
     return statement(compose_list(authorized, body=body))
@@ -24,7 +26,6 @@ def render_list(authorized: AuthorizedList, *, body: bool = True) -> Statement:
 def compose_list(authorized: AuthorizedList, *, body: bool = True) -> Fragment:
     """``render_list`` before its placeholders are numbered."""
     rows = Rows(authorized.identity)
-    level = rows.select(authorized.rows, ROOT)
     answer = authorized.answer
     total = sql("null")
     if answer.total == "exact":
@@ -33,7 +34,10 @@ def compose_list(authorized: AuthorizedList, *, body: bool = True) -> Fragment:
         total = concat("(", rows.count(authorized.rows, ROOT, most=EXACT_UP_TO + 1), ")")
     # To count j is to compute its columns, so that HEAD fails where GET does.
     shown = f"{array(stripped=answer.stripped)}, count(*)" if body else "null, count(j)"
-    return concat(f"select {shown}, ", total, " from (", level, ") j")
+    if authorized.rows.plan.keyset is not None:
+        place = rows.place(authorized.rows, ROOT)
+        return concat(f"select {shown}, ", total, ", ", place, " from ", rows.page(authorized.rows, ROOT))
+    return concat(f"select {shown}, ", total, " from (", rows.select(authorized.rows, ROOT), ") j")
 
 
 def render_lists(lists: Sequence[AuthorizedList]) -> Statement:

@@ -33,7 +33,7 @@ from mbaas.modules.records.estimates import estimated
 from mbaas.modules.records.explain import Query, explaining
 from mbaas.modules.records.hooked import HookedWrites
 from mbaas.modules.records.prepared import Found, Prepared, Shapes
-from mbaas.modules.records.results import Called, Page, Written, page_of, written_of
+from mbaas.modules.records.results import Called, Page, Written, cut_of, page_of, written_of
 
 
 class Records:
@@ -100,7 +100,7 @@ class Records:
         """As ``read``, of a shape that is known."""
         prepared, args = found
         row = await self._fetch(prepared, args, role)
-        page = page_of(row, prepared.keys or ())
+        page = page_of(row, prepared.keys or (), prepared.cut)
         if prepared.answer.singular and page.rows != 1:
             raise NotSingular(page.rows)
         return page
@@ -113,7 +113,7 @@ class Records:
             if error is not None:
                 done(error)
                 return
-            page = page_of(row, prepared.keys or ())
+            page = page_of(row, prepared.keys or (), prepared.cut)
             done(NotSingular(page.rows) if prepared.answer.singular and page.rows != 1 else page)
 
         return prepared.short and self._database.submit_shared(prepared.template.text, args, told, role=role)
@@ -159,7 +159,7 @@ class Records:
                 row = await transaction.fetch_row(statement)
         else:
             row = await self._database.fetch_row(statement, role=identity.role)
-        page = page_of(row, keys(plan.rows))
+        page = page_of(row, keys(plan.rows), cut_of(plan.rows))
         if authorized.answer.total in ("planned", "estimated"):
             page = await estimated(page, authorized, self._database)
         if plan.answer.singular and page.rows != 1:
