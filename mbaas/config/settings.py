@@ -246,7 +246,11 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     with the current one. otp_length: digits of a code, 6 to 10. otp_lifetime_s: of the link in a mail. code_lifetime_s:
     of the code beside it. max_frequency_s: the pause between two mails to one address, and between two SMS to one
     number; 0: none. password_reauthentication: a new password takes a code sent by ``/reauthenticate``, or the current
-    password.
+    password. mfa: the second factors there are; ``phone`` takes an SMS provider. mfa_policy: who must prove one before
+    anything else is answered, ``roles``: who has one of ``mfa_roles``. mfa_roles: of ``app_metadata``. mfa_issuer: what
+    authenticator apps show; ``None``: the name of ``[app]``. passkeys: sign-in by passkey. webauthn_rp_id: the domain
+    passkeys and security keys belong to; ``None``: the host of ``site_url``. webauthn_origins: origins that may use
+    them beside those of ``site_url`` and ``redirect_urls``, such as ``android:apk-key-hash:…``.
     """
 
     email: bool = True
@@ -263,6 +267,18 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     code_lifetime_s: WholeSeconds = 600
     max_frequency_s: WholeSeconds = 60
     password_reauthentication: bool = False
+    mfa: tuple[Literal["totp", "phone", "webauthn", "recovery_code"], ...] = (
+        "totp",
+        "phone",
+        "webauthn",
+        "recovery_code",
+    )
+    mfa_policy: Literal["optional", "required", "roles"] = "optional"
+    mfa_roles: tuple[str, ...] = ()
+    mfa_issuer: str | None = None
+    passkeys: bool = False
+    webauthn_rp_id: str | None = None
+    webauthn_origins: tuple[str, ...] = ()
     messages: MessageSettings = MessageSettings()
 
 

@@ -18,7 +18,19 @@ BURST_S = 2.0  # a full bucket holds what refills in this time
 MAX_NAMES = 50_000  # of one kind; beyond, those not seen for longest are forgotten, which fills their buckets
 
 GUARDED = frozenset(
-    f"/auth/v1/{route}" for route in ("token", "signup", "otp", "magiclink", "recover", "resend", "verify", "invite")
+    f"/auth/v1/{route}"
+    for route in (
+        "token",
+        "signup",
+        "otp",
+        "magiclink",
+        "recover",
+        "resend",
+        "verify",
+        "invite",
+        "passkeys/authentication/options",
+        "passkeys/authentication/verify",
+    )
 )
 """Routes where passwords and codes can be tried or mails be caused: a stricter bucket for each address."""
 

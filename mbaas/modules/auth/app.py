@@ -31,11 +31,12 @@ from mbaas.modules.auth.access import Access, require_access
 from mbaas.modules.auth.admin_routes import ADMIN_ROUTES
 from mbaas.modules.auth.errors import auth_dialect
 from mbaas.modules.auth.message_routes import MESSAGE_ROUTES
+from mbaas.modules.auth.mfa.routes import MFA_ROUTES
 from mbaas.modules.auth.routes import ROUTES
 from mbaas.modules.auth.services import Services, build_services
 
 MAX_BODY = 1_000_000  # bytes
-_ALL = (*ROUTES, *ADMIN_ROUTES, *MESSAGE_ROUTES)
+_ALL = (*ROUTES, *MFA_ROUTES, *ADMIN_ROUTES, *MESSAGE_ROUTES)
 
 
 class AuthApp:

@@ -42,7 +42,7 @@ with turned as (
         refreshed_at = case when refresh_counter = $2::bigint then $3::timestamptz else refreshed_at end,
         updated_at = case when refresh_counter = $2::bigint then $3::timestamptz else updated_at end
     where id = $1::uuid
-    returning user_id, refresh_counter, rotated_at, not_after, aal, amr
+    returning user_id, refresh_counter, first_counter, rotated_at, not_after, aal, amr
 )
 select
     t.refresh_counter,
@@ -54,7 +54,8 @@ select
     coalesce(t.not_after <= $3::timestamptz, false),
     t.aal,
     t.amr,
-    auth.user_object(u)
+    auth.user_object(u),
+    $2::bigint < t.first_counter
 from turned as t
 join auth.users as u on u.id = t.user_id
 """
@@ -103,13 +104,15 @@ class Turned(msgspec.Struct, frozen=True):
 async def turn(database: Database, session_id: str, counter: int, *, now: datetime, grace_s: int) -> Turned:
     """Use token ``counter`` of a session: the current one moves on, its parent and recent ones find it moved.
 
-    Raises RefreshTokenNotFound when the session has ended.
+    Raises RefreshTokenNotFound when the session has ended, and for a token from before it was raised to ``aal2``.
     """
     args = (session_id, str(counter), now.isoformat(), f"{grace_s} seconds", str(_REMEMBERED))
     row = await database.fetch_row(Statement(_TURN, args))
     if row is None:
         raise RefreshTokenNotFound
-    current, in_grace, expired, aal, amr, user = (str(column) for column in row)
+    current, in_grace, expired, aal, amr, user, outdated = (str(column) for column in row)
+    if outdated == "t":  # from before the session was raised to aal2, which it must not give
+        raise RefreshTokenNotFound
     behind = int(current) - counter
     if behind < 1:  # a counter from before the database was restored to an earlier time
         raise RefreshTokenNotFound

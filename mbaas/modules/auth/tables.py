@@ -1,11 +1,11 @@
-"""The tables of schema ``auth``, as Piccolo builds statements over them. They are made by ``0002_auth.sql``.
+"""The tables of schema ``auth``, as Piccolo builds statements over them. They are made by the numbered SQL files.
 
 Generated columns (``confirmed_at``, an identity's ``email``) are left out: nobody writes them.
 """
 
 from __future__ import annotations
 
-from piccolo.columns import JSONB, UUID, Array, BigInt, Boolean, SmallInt, Text, Timestamptz
+from piccolo.columns import JSONB, UUID, Array, BigInt, Boolean, Bytea, Integer, SmallInt, Text, Timestamptz
 from piccolo.columns.base import Column
 from piccolo.table import Table
 
@@ -71,6 +71,8 @@ class Sessions(Table, tablename="sessions", schema="auth", db=POSTGRES):
     created_at = Timestamptz()
     updated_at = Timestamptz()
     refreshed_at = Timestamptz(null=True)
+    proven_by = UUID(null=True)
+    first_counter = BigInt()
 
 
 class OneTimeTokens(Table, tablename="one_time_tokens", schema="auth", db=POSTGRES):
@@ -111,4 +113,69 @@ class AuditLogEntries(Table, tablename="audit_log_entries", schema="auth", db=PO
     payload = JSONB()
 
 
-TABLES = (Users, Identities, Sessions, OneTimeTokens, FlowState, MailPauses, AuditLogEntries)
+class MfaFactors(Table, tablename="mfa_factors", schema="auth", db=POSTGRES):
+    id = UUID(primary_key=True, default=None)
+    user_id = UUID()
+    friendly_name = Text()
+    factor_type = Text()
+    status = Text()
+    secret = Bytea(null=True)
+    last_step = BigInt(null=True)
+    phone = Text(null=True)
+    last_challenged_at = Timestamptz(null=True)
+    created_at = Timestamptz()
+    updated_at = Timestamptz()
+
+
+class WebauthnCredentials(Table, tablename="webauthn_credentials", schema="auth", db=POSTGRES):
+    id = UUID(primary_key=True, default=None)
+    user_id = UUID()
+    factor_id = UUID(null=True)
+    credential_id = Bytea()
+    public_key = Bytea()
+    sign_count = BigInt()
+    transports = Array(base_column=Text())
+    friendly_name = Text(null=True)
+    last_used_at = Timestamptz(null=True)
+    created_at = Timestamptz()
+
+
+class MfaChallenges(Table, tablename="mfa_challenges", schema="auth", db=POSTGRES):
+    id = UUID(primary_key=True, default=None)
+    purpose = Text()
+    factor_id = UUID(null=True)
+    session_id = UUID(null=True)
+    ip = Inet(null=True)
+    secret = Bytea(null=True)
+    attempts = SmallInt()
+    used_at = Timestamptz(null=True)
+    created_at = Timestamptz()
+    expires_at = Timestamptz()
+
+
+class MfaRecoveryCodes(Table, tablename="mfa_recovery_codes", schema="auth", db=POSTGRES):
+    factor_id = UUID(primary_key=True, default=None)
+    code_hash = Bytea()
+    used_at = Timestamptz(null=True)
+
+
+class MfaTries(Table, tablename="mfa_tries", schema="auth", db=POSTGRES):
+    key = Text(primary_key=True)
+    tries = Integer()
+    until = Timestamptz()
+
+
+TABLES = (
+    Users,
+    Identities,
+    Sessions,
+    OneTimeTokens,
+    FlowState,
+    MailPauses,
+    AuditLogEntries,
+    MfaFactors,
+    WebauthnCredentials,
+    MfaChallenges,
+    MfaRecoveryCodes,
+    MfaTries,
+)
