@@ -278,6 +278,14 @@ async def test_a_banned_user_does_not_come_in_by_passkey(auth: Auth) -> None:
     assert code_of(await sign_in(auth, key)) == (400, "user_banned")
 
 
+async def test_a_user_deleted_in_name_alone_does_not_come_in_by_passkey(auth: Auth) -> None:
+    app, key = await installed(auth), Authenticator()
+    await register(app, key)
+    user_id = app.session["user"]["id"]
+    await auth.delete(f"/admin/users/{user_id}", {"should_soft_delete": True}, key=auth.service_key)
+    assert code_of(await sign_in(auth, key)) == (404, "webauthn_credential_not_found")
+
+
 async def test_an_administrator_sees_and_removes_passkeys(auth: Auth) -> None:
     app, key = await installed(auth), Authenticator()
     passkey = (await register(app, key)).json()["id"]
