@@ -19,6 +19,7 @@ from mbaas.core.identity import ANON, SERVICE, Identity
 from mbaas.http.access import json_access_log
 from mbaas.http.caller import caller
 from mbaas.http.edge import Edge, Surface
+from mbaas.http.exchange import Quick
 from mbaas.http.health import Health
 from mbaas.http.logs import LineWriter, make_log
 from mbaas.http.metrics import Metrics
@@ -204,11 +205,16 @@ async def until_quiet(reader: asyncio.StreamReader, timeout_s: float) -> bytes:
 
 @contextlib.asynccontextmanager
 async def running(
-    app: ASGIApp, settings: ServerSettings | None = None, health: Health | None = None
+    app: ASGIApp,
+    settings: ServerSettings | None = None,
+    health: Health | None = None,
+    *,
+    quick: Quick = lambda _: False,
 ) -> AsyncIterator[Running]:
     """A real uvicorn server with our settings, in this event loop."""
     listener = socket.create_server(("127.0.0.1", 0))
-    made = server(with_lifespan(app), settings or ServerSettings(drain_s=2), health=health or Health(database_answers))
+    health = health or Health(database_answers)
+    made = server(with_lifespan(app), settings or ServerSettings(drain_s=2), health=health, quick=quick)
     task = asyncio.create_task(made.serve(sockets=[listener]))
     while not made.started:
         await asyncio.sleep(0)

@@ -15,6 +15,7 @@ from mbaas.core.schema.catalog import Catalog
 Port: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
+WholeNumber: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 WholeSeconds: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 PerSecond: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -68,7 +69,8 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     max_body, max_url: in bytes. json_depth: levels of a body. max_rows: the longest list, whatever ``limit`` says.
     filter_terms: conditions of one query. filter_depth, embed_depth: levels of one query. body_timeout_s: until a body
-    has arrived. request_timeout_s: until the whole answer is sent.
+    has arrived. request_timeout_s: until the whole answer is sent. max_active: requests under way at once, those that
+    wait for their client left out; 0: any number.
     """
 
     max_body: Count = 1_048_576
@@ -80,6 +82,7 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     embed_depth: Count = 6
     body_timeout_s: Seconds = 15.0
     request_timeout_s: Seconds = 30.0
+    max_active: WholeNumber = 256
     rate: RateSettings = RateSettings()
 
 

@@ -22,6 +22,7 @@ from mbaas.config.settings import LimitSettings, ServerSettings
 from mbaas.core.errors import Forbidden, MbaasError, RateLimited, Timeout, Unavailable
 from mbaas.core.identity import ANON, Identity
 from mbaas.http.access import AccessLog
+from mbaas.http.admission import Admission
 from mbaas.http.caller import caller
 from mbaas.http.cors import Cors
 from mbaas.http.cycle import WHOLE, whole_answer
@@ -32,7 +33,15 @@ from mbaas.http.exempt import is_exempt
 from mbaas.http.exposed import ExposedKey
 from mbaas.http.heads import Head, head_of
 from mbaas.http.health import Health
-from mbaas.http.limits import LimitedReceive, canonical_path, check_headers, check_url, declared_length, leave_base
+from mbaas.http.limits import (
+    LimitedReceive,
+    canonical_path,
+    check_headers,
+    check_url,
+    declared_length,
+    leave_base,
+    too_large,
+)
 from mbaas.http.logs import REQUEST_ID, Log
 from mbaas.http.metrics import Metrics
 from mbaas.http.proxies import UNIX, Proxies
@@ -60,7 +69,7 @@ class Surface(msgspec.Struct, frozen=True, kw_only=True):
     """What is particular to one prefix of two parts. ``None`` takes the configured limit, 0 seconds are no limit.
 
     app: answers the prefix by itself, past the router, which saves a hot route its dispatch. It sees the whole path.
-    direct: answers everything but HEAD there. begin: answers what is short there without a task, GET only.
+    direct: answers everything but HEAD there. begin: answers what is short there without a task.
     """
 
     prefix: str
@@ -195,6 +204,8 @@ class Edge:
         self._proxies = Proxies(server.trusted_proxies)
         self._rates = RateLimiter(limits.rate)
         self._deadlines = Deadlines()
+        self._admission = Admission(limits.max_active)
+        metrics.in_flight = self._in_flight
         self._exposed = ExposedKey(metrics, log)
         self._common: tuple[Header, ...] = _COMMON
         self._base = urlsplit(server.public_url or "").path.rstrip("/").encode()
@@ -203,6 +214,9 @@ class Edge:
         self._elsewhere = self._bounds(Surface(prefix="other"))
         self._surfaces = {surface.prefix: self._bounds(surface) for surface in surfaces}
         self._own = {"/health/live": self._live, "/health/ready": self._ready, "/metrics": self._scrape}
+
+    def _in_flight(self) -> int:
+        return self._admission.active
 
     @property
     def rates(self) -> RateLimiter:
@@ -244,8 +258,7 @@ class Edge:
         request_id: str = state["request_id"]
         REQUEST_ID.set(request_id)
         answer = _Answer(send, known, request_id.encode(), whole=WHOLE in scope.get("extensions", ()))
-        metrics = self._metrics
-        metrics.in_flight += 1
+        self._admission.active += 1
         bounds = self._elsewhere
         try:
             bounds = self._surface(scope["path"])
@@ -256,7 +269,12 @@ class Edge:
                 fields = head.fields
                 if b"content-length" in fields or b"transfer-encoding" in fields:
                     declared_length(fields, max_body=bounds.max_body)
-                    receive = LimitedReceive(receive, max_body=bounds.max_body, timeout_s=bounds.body_timeout_s)
+                    receive = LimitedReceive(
+                        receive,
+                        max_body=bounds.max_body,
+                        timeout_s=bounds.body_timeout_s,
+                        admission=self._admission,
+                    )
                 task = self._deadlines.enter(bounds.request_timeout_s)
                 try:
                     if bounds.direct is None or scope["method"] == "HEAD":
@@ -295,7 +313,7 @@ class Edge:
         bounds = self._surface(scope["path"])
         if bounds.begin is None:
             return False
-        self._metrics.in_flight += 1
+        self._admission.active += 1
 
         def settle(outcome: Reply | BaseException) -> None:
             reply = outcome if isinstance(outcome, Reply) else self._worded(_ours(outcome), scope, bounds)
@@ -306,12 +324,14 @@ class Edge:
 
         try:
             self._admit(scope, head, known)
-            taken = bounds.begin(scope, settle)
-        except MbaasError as error:
+            if len(exchange.body) > bounds.max_body:
+                raise too_large(bounds.max_body)
+            taken = bounds.begin(scope, exchange.body, settle)
+        except Exception as error:
             settle(error)
             return True
         if not taken:
-            self._metrics.in_flight -= 1
+            self._admission.active -= 1
         return taken
 
     def _name(self, scope: Scope, known: _Known) -> None:
@@ -322,11 +342,10 @@ class Edge:
         state["path"] = scope["path"]  # routers change the scope's own on the way down
 
     def _done(self, scope: Scope, bounds: _Bounds, status: int, started: float) -> None:
-        metrics = self._metrics
-        metrics.in_flight -= 1
+        self._admission.active -= 1
         seconds = time.perf_counter() - started
         method = scope["method"]
-        metrics.requests.add((method if method in METHODS else "other", bounds.name, str(status)), seconds)
+        self._metrics.requests.add((method if method in METHODS else "other", bounds.name, str(status)), seconds)
         if self._access_log is not None:
             self._access_log(scope, status, seconds)
 
@@ -368,6 +387,7 @@ class Edge:
         own = self._own.get(path)
         if own is not None and path != "/metrics":
             return own(scope)
+        self._admission.check(path)
         check_url(scope, max_url=self._limits.max_url)
         if _CHECKED not in head.memo:
             check_headers(head.headers, fields)

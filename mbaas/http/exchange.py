@@ -13,9 +13,13 @@ from mbaas.http.respond import Reply, Scope
 
 
 class Exchange(Protocol):
-    """One request whose head and body have arrived. keep_alive: whether the connection goes on after it."""
+    """One request whose head and body have arrived. keep_alive: whether the connection goes on after it.
+
+    The scope's headers lack the length of the body.
+    """
 
     scope: Scope
+    body: bytes
     keep_alive: bool
 
     def finish(self, data: bytes) -> None:
@@ -28,5 +32,5 @@ Quick: TypeAlias = Callable[[Exchange], bool]
 Settle: TypeAlias = Callable[[Reply | BaseException], None]
 """Told once: the answer, or what went wrong."""
 
-Begin: TypeAlias = Callable[[Scope, Settle], bool]
-"""Begins to answer an admitted request, or says that it is not for that."""
+Begin: TypeAlias = Callable[[Scope, bytes, Settle], bool]
+"""Begins to answer an admitted request with that body, or says that it is not for that."""

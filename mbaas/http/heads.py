@@ -10,7 +10,7 @@ from typing import Any
 
 from mbaas.http.respond import Header, Scope
 
-MAX_KNOWN = 2000
+MAX_KNOWN = 1000
 MAX_BYTES = 4096  # of one head that is worth keeping
 
 
@@ -39,9 +39,22 @@ class KnownHeads:
 
     def __init__(self) -> None:
         self._known: dict[bytes, Head] = {}
+        self._with_body: dict[tuple[Header, ...], Head] = {}
 
     def get(self, block: bytes) -> Head | None:
         return self._known.get(block)
+
+    def of(self, headers: list[Header]) -> Head:
+        """The head of a request with a body: known by its fields, but for the length of the body, which it lacks."""
+        fields = tuple([header for header in headers if header[0] != b"content-length"])
+        found = self._with_body.get(fields)
+        if found is None:
+            found = Head(list(fields))
+            if sum(len(name) + len(value) for name, value in fields) <= MAX_BYTES:
+                if len(self._with_body) >= MAX_KNOWN:
+                    self._with_body = dict(list(self._with_body.items())[MAX_KNOWN // 2 :])
+                self._with_body[fields] = found
+        return found
 
     def add(self, block: bytes, head: Head) -> None:
         """Keeps what a parser read from these bytes."""

@@ -8,6 +8,7 @@ import urllib.parse
 from functools import lru_cache
 
 from mbaas.core.errors import QueryError, TooLarge
+from mbaas.http.admission import Admission
 from mbaas.http.errors import BodyTooSlow, HeadersTooLarge, PathInvalid, UrlTooLong
 from mbaas.http.respond import Message, Receive, Scope
 
@@ -126,10 +127,11 @@ class LimitedReceive:
     Raises TooLarge and BodyTooSlow inside the reader, which lets them pass.
     """
 
-    __slots__ = ("_count", "_deadline", "_done", "_max_body", "_receive")
+    __slots__ = ("_admission", "_count", "_deadline", "_done", "_max_body", "_receive")
 
-    def __init__(self, receive: Receive, *, max_body: int, timeout_s: float) -> None:
+    def __init__(self, receive: Receive, *, max_body: int, timeout_s: float, admission: Admission) -> None:
         self._receive = receive
+        self._admission = admission
         self._max_body = max_body
         self._deadline = asyncio.get_running_loop().time() + timeout_s if timeout_s else None
         self._count = 0
@@ -138,11 +140,14 @@ class LimitedReceive:
     async def __call__(self) -> Message:
         if self._done:
             return await self._receive()
+        self._admission.waiting += 1
         try:
             async with asyncio.timeout_at(self._deadline):
                 message = await self._receive()
         except TimeoutError:
             raise BodyTooSlow("the body did not arrive in time") from None
+        finally:
+            self._admission.waiting -= 1
         if message["type"] == "http.request":
             self._count += len(message.get("body", b""))
             if self._count > self._max_body:

@@ -49,7 +49,7 @@ class Metrics(Collector):
     def __init__(self) -> None:
         self.requests = Durations()
         self.statements = Durations()
-        self.in_flight = 0
+        self.in_flight: Callable[[], int] = lambda: 0
         self.database_up = True
         self.catalog_revision: Callable[[], int] | None = None
         self.log_lines_dropped = 0
@@ -74,7 +74,7 @@ class Metrics(Collector):
             ("method", "prefix", "status"),
         )
         yield self.statements.family("mbaas_statement_duration_seconds", "SQL statements, waiting included.", ())
-        yield GaugeMetricFamily("mbaas_http_requests_in_flight", "Requests being answered.", self.in_flight)
+        yield GaugeMetricFamily("mbaas_http_requests_in_flight", "Requests being answered.", self.in_flight())
         yield GaugeMetricFamily("mbaas_database_up", "1 while the database answers.", int(self.database_up))
         if self.catalog_revision is not None:
             yield GaugeMetricFamily(

@@ -27,6 +27,7 @@ MIN_BYTES_PER_S = 1024  # slower readers of an answer are cut off, counted over 
 
 _PLAIN_GET = re.compile(rb"GET /[!\"$-~]* HTTP/1\.1")
 _BODY = frozenset((b"content-length", b"transfer-encoding", b"upgrade"))
+_HELD = frozenset(("POST", "PATCH"))
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _EXTENSIONS: dict[str, Any] = {WHOLE: {}}
 
@@ -34,11 +35,12 @@ _EXTENSIONS: dict[str, Any] = {WHOLE: {}}
 class Pending:
     """A request that went the quick way (``mbaas.http.exchange.Exchange``)."""
 
-    __slots__ = ("keep_alive", "protocol", "scope")
+    __slots__ = ("body", "keep_alive", "protocol", "scope")
 
     def __init__(self, protocol: Protocol, scope: Scope) -> None:
         self.protocol = protocol
         self.scope = scope
+        self.body = b""
         self.keep_alive = True
 
     def finish(self, data: bytes) -> None:
@@ -62,6 +64,7 @@ class Protocol(HttpToolsProtocol):
         self._drained = False  # since the last look at the reader
         self._pending: Pending | None = None
         self._early = bytearray()  # what came while one was pending
+        self._held: Pending | None = None  # its head is read, and its body may be here as well
         self._idle_since = 0.0
         self._in_head = False
         self._unfinished = False  # the parser is in the middle of a request
@@ -87,7 +90,7 @@ class Protocol(HttpToolsProtocol):
             self._task.cancel("the client went away")
 
     def data_received(self, data: bytes) -> None:
-        if self._pending is not None:
+        if self._pending is not None or self._early:
             self._early += data
             if len(self._early) > MAX_EARLY_BYTES:
                 self.flow.pause_reading()
@@ -95,6 +98,8 @@ class Protocol(HttpToolsProtocol):
         if self._whole_request(data):
             return
         super().data_received(data)
+        if self._held is not None:  # the rest of the body is still to come
+            self._release(self._held)
         if self._learn is not None and not self._unfinished:
             self._remember(data, self._learn)
             self._learn = None
@@ -126,15 +131,30 @@ class Protocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
         scope = self._scope("GET", "1.1", line[4:-9], head)
-        if not self.flow.write_paused:
-            self._pending = pending = Pending(self, scope)
-            if self.quick(pending):
-                return True
-            self._pending = None
-        self.expect_100_continue = False
-        self._start(scope, keep_alive=True)
-        self.cycle.more_body = False
+        if not self._take(Pending(self, scope)):
+            self.expect_100_continue = False
+            self._start(scope, keep_alive=True)
+            self.cycle.more_body = False
         return True
+
+    def _take(self, pending: Pending) -> bool:
+        """Whether the request goes the quick way. Not when the client is slow to read what it got."""
+        if self.flow.write_paused:
+            return False
+        self._pending = pending
+        if self.quick(pending):
+            return True
+        self._pending = None
+        return False
+
+    def _release(self, held: Pending) -> None:
+        """A request whose body was waited for goes the ordinary way, with what of it has come."""
+        self._held = None
+        scope = held.scope
+        scope["headers"] = self.headers
+        scope["state"]["head"] = Head(self.headers)
+        self._start(scope, keep_alive=True)
+        self.cycle.body += held.body
 
     def finish(self, pending: Pending, data: bytes) -> None:
         """Writes the answer to a request that went the quick way, if its client still waits for it."""
@@ -146,11 +166,18 @@ class Protocol(HttpToolsProtocol):
         if not pending.keep_alive:
             self.transport.close()
             return
-        self._wait_for_request()
-        if self._early:
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Begins what came early, or waits for the next request."""
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._early:
             early, self._early = bytes(self._early), bytearray()
             self.flow.resume_reading()
             self.data_received(early)
+        else:
+            self._wait_for_request()
 
     def shutdown(self) -> None:
         if self._pending is not None:
@@ -173,8 +200,13 @@ class Protocol(HttpToolsProtocol):
         self._learn = None
 
     def on_message_complete(self) -> None:
-        super().on_message_complete()
         self._unfinished = False
+        held, self._held = self._held, None
+        if held is not None:
+            if self._take(held):
+                return
+            self._release(held)
+        super().on_message_complete()
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -184,6 +216,10 @@ class Protocol(HttpToolsProtocol):
         version = parser.get_http_version()
         keep_alive = version != "1.0" and parser.should_keep_alive()
         method = parser.get_method().decode("ascii")
+        if method in _HELD and keep_alive and not self._busy and not self.expect_100_continue and self._is_short():
+            head = self.heads.of(self.headers)
+            self._held = Pending(self, self._scope(method, version, self.url, head))
+            return
         head = Head(self.headers)
         self._start(self._scope(method, version, self.url, head), keep_alive=keep_alive)
         plain = method == "GET" and keep_alive and not parser.should_upgrade() and head.fields.keys().isdisjoint(_BODY)
@@ -212,7 +248,7 @@ class Protocol(HttpToolsProtocol):
     def _start(self, scope: Scope, *, keep_alive: bool) -> None:
         """A request whose head is complete is given to the app, once those before it are answered."""
         self._unread_bytes = 0
-        before = self.cycle
+        free = not self._busy
         self.cycle = cycle = Cycle(
             scope,
             self.transport,
@@ -222,13 +258,21 @@ class Protocol(HttpToolsProtocol):
             expect_100_continue=self.expect_100_continue,
             on_response=self.on_response_complete,
         )
-        if before is None or before.response_complete:
+        if free:
             self._start_asgi_task(cycle, self.app)
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))
 
+    def _is_short(self) -> bool:
+        """Whether a body is announced that may come along with its head."""
+        length = next((value for name, value in self.headers if name == b"content-length"), b"")
+        return length.isdigit() and len(length) <= 5
+
     def on_body(self, body: bytes) -> None:
+        if self._held is not None:
+            self._held.body += body
+            return
         if self.cycle.response_complete:
             self._unread_bytes += len(body)
             if self._unread_bytes > MAX_UNREAD_BYTES:
@@ -259,10 +303,7 @@ class Protocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-            return
-        self._wait_for_request()
+        self._go_on()
 
     def _wait_for_request(self) -> None:
         self._idle_since = self.loop.time()

@@ -122,12 +122,11 @@ class Coalescer:
             return False
         try:
             rows = await link.connection.fetchmany(text, [item.args for item in batch], timeout=_TIMEOUT_S)
-        except asyncpg.PostgresError as error:
-            self._give_back(link, error)
-            self._each(batch, text, role)  # the server has undone all of it
-            return False
         except BaseException as error:
             self._give_back(link, error)
+            if _undone(error):
+                self._each(batch, text, role)
+                return False
             known = isinstance(error, DRIVER_ERRORS)
             for item in batch:  # it may have happened, so nobody tries again
                 item.done(None, translate(error) if known else error)
@@ -167,3 +166,8 @@ class Coalescer:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _undone(error: BaseException) -> bool:
+    """Whether the server said that it refused the batch. When the connection ended instead, it may have committed."""
+    return isinstance(error, asyncpg.PostgresError) and not (error.sqlstate or "").startswith(("08", "57P"))

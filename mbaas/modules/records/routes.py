@@ -38,6 +38,7 @@ from mbaas.core.rules.ruleset import RuleSet
 from mbaas.core.schema.catalog import Operation
 from mbaas.http.caller import caller
 from mbaas.http.exchange import Settle
+from mbaas.http.heads import head_of
 from mbaas.http.respond import Message, Receive, Reply, Scope, Send, send_reply
 from mbaas.modules.records.answers import (
     applied_preferences,
@@ -54,7 +55,7 @@ from mbaas.modules.records.dialect import note_readable
 from mbaas.modules.records.explain import Query
 from mbaas.modules.records.prepared import Found
 from mbaas.modules.records.put import check_put, put_query
-from mbaas.modules.records.results import Page
+from mbaas.modules.records.results import Page, Written
 from mbaas.modules.records.service import Records
 
 NewerThan: TypeAlias = Callable[[RuleSet], Awaitable[bool]]
@@ -137,31 +138,51 @@ class RecordsApp:
             reply = await self._anew(asked, rules, error)
         return _named(reply, asked.profile)
 
-    def begin(self, scope: Scope, settle: Settle) -> bool:
-        """A read of a known shape that finds a record by its key; anything else is not for this."""
+    def begin(self, scope: Scope, body: bytes, settle: Settle) -> bool:
+        """What is short by itself, of a known shape: a record by its key, one new record, a change of one by its key.
+
+        Anything else is not for this.
+        """
         identity = scope["state"].get("caller")
-        if not isinstance(identity, Identity):
+        if not isinstance(identity, Identity) or b"idempotency-key" in head_of(scope).fields:
             return False
-        asked = read_head(scope, _no_body, identity, self._prefix, self._rest)
-        found = None if len(asked.names) != 1 else self._shaped(asked, asked.names[0])
-        if found is None:
+        asked = read_head(scope, _all_of(body), identity, self._prefix, self._rest)
+        if len(asked.names) != 1 or asked.media.explain is not None:
             return False
-        profile, offset = asked.profile, found[0].offset
+        name = asked.names[0]
         rules = self._records.snapshot()[0]
 
-        def told(page: Page | BaseException) -> None:
-            if isinstance(page, DatabaseError | SchemaChanged) and is_of_another_schema(page):
-                self._later(self._anew(asked, rules, page), profile, settle)
+        def told(outcome: Page | Written | BaseException) -> None:
+            if isinstance(outcome, DatabaseError | SchemaChanged):
+                self._later(self._anew(asked, rules, outcome), asked.profile, settle)
                 return
-            if isinstance(page, BaseException):
-                settle(page)
+            if isinstance(outcome, BaseException):
+                settle(outcome)
                 return
             try:
-                settle(_named(listed(asked, page, offset), profile))
+                settle(_named(answer(outcome), asked.profile))
             except RangeInvalid as error:
                 settle(error)
 
-        return self._records.begin_read(found, identity.role, told)
+        answer: Callable[[Any], Reply]
+        if asked.method == "GET":
+            found = self._shaped(asked, name)
+            if found is None:
+                return False
+            offset = found[0].offset
+            answer = lambda page: listed(asked, page, offset)  # noqa: E731
+            return self._records.begin_read(found, identity.role, told)
+        if asked.method == "POST":
+            query, payload = self._insertion(asked, name, body)
+            found = self._records.shapes.insert(query, payload, asked.query, identity)
+            answer = lambda written: self._inserted(asked, name, written, payload)  # noqa: E731
+        elif asked.method == "PATCH":
+            _, payload = self._taken(asked, body, parse_update)
+            found = self._changing(asked, name, payload)
+            answer = lambda written: self._updated(asked, written, payload)  # noqa: E731
+        else:
+            return False
+        return found is not None and self._records.begin_write(found, identity.role, told)
 
     async def _anew(self, asked: Asked, rules: RuleSet, error: DatabaseError | SchemaChanged) -> Reply:
         """The answer by another snapshot, when a statement planned by ``rules`` met another schema. Else the error.
@@ -229,14 +250,7 @@ class RecordsApp:
         )
 
     async def _insert(self, asked: Asked, name: str) -> Reply:
-        parameters, payload = await self._body(asked, parse_insert)
-        query = InsertQuery(
-            collection=name,
-            payload=payload.text,
-            columns=payload.columns,
-            on_conflict=parameters.on_conflict,
-            **_outward(asked, parameters.parts),
-        )
+        query, payload = self._insertion(asked, name, await asked.body())
         if asked.media.explain is not None:
             return await self._explain(asked, query)
         found = self._records.shapes.insert(query, payload, asked.query, asked.identity)
@@ -244,6 +258,20 @@ class RecordsApp:
             written = await self._records.write_prepared(found, asked.identity.role)
         else:
             written = await self._records.insert(query, asked.identity)
+        return self._inserted(asked, name, written, payload)
+
+    def _insertion(self, asked: Asked, name: str, body: bytes) -> tuple[InsertQuery, Payload]:
+        parameters, payload = self._taken(asked, body, parse_insert)
+        query = InsertQuery(
+            collection=name,
+            payload=payload.text,
+            columns=payload.columns,
+            on_conflict=parameters.on_conflict,
+            **_outward(asked, parameters.parts),
+        )
+        return query, payload
+
+    def _inserted(self, asked: Asked, name: str, written: Written, payload: Payload) -> Reply:
         merged = asked.preferences.resolution == "merge-duplicates" and written.inserted == 0 and payload.rows != 0
         status = 200 if merged else 201
         headers = ((b"content-range", content_range(0, 0, written.affected if asked.counts else None)),)
@@ -269,12 +297,7 @@ class RecordsApp:
 
     async def _update(self, asked: Asked, name: str) -> Reply:
         parameters, payload = await self._body(asked, parse_update)
-        found = None
-        if asked.media.explain is None:
-            found = self._records.shapes.update(
-                name, asked.query, payload, asked.identity, preferences=asked.preferences, media=asked.media,
-                limits=self._limits,
-            )  # fmt: skip
+        found = None if asked.media.explain is not None else self._changing(asked, name, payload)
         if found is not None:
             written = await self._records.write_prepared(found, asked.identity.role)
         else:
@@ -284,6 +307,15 @@ class RecordsApp:
             if asked.media.explain is not None:
                 return await self._explain(asked, query)
             written = await self._records.update(query, asked.identity)
+        return self._updated(asked, written, payload)
+
+    def _changing(self, asked: Asked, name: str, payload: Payload) -> Found | None:
+        return self._records.shapes.update(
+            name, asked.query, payload, asked.identity, preferences=asked.preferences, media=asked.media,
+            limits=self._limits,
+        )  # fmt: skip
+
+    def _updated(self, asked: Asked, written: Written, payload: Payload) -> Reply:
         total = written.affected if asked.counts and payload.columns else None
         headers = ((b"content-range", content_range(0, written.affected, total)),)
         return represented(asked, written, headers, given=200, silent=204)
@@ -320,9 +352,12 @@ class RecordsApp:
         return Reply(200, plan.encode(), content_type=content_type(asked.media))
 
     async def _body(self, asked: Asked, parse: Callable[..., Payload]) -> tuple[Parameters, Payload]:
+        return self._taken(asked, await asked.body(), parse)
+
+    def _taken(self, asked: Asked, body: bytes, parse: Callable[..., Payload]) -> tuple[Parameters, Payload]:
         parameters = parse_parameters(asked.query, self._limits)
         kind = parse_content_type(asked.text(b"content-type"))
-        return parameters, parse(await asked.body(), kind, columns=parameters.columns, limits=self._limits)
+        return parameters, parse(body, kind, columns=parameters.columns, limits=self._limits)
 
     # --- functions ---------------------------------------------------------------------------------------------------
 
@@ -382,8 +417,11 @@ class RecordsApp:
         )
 
 
-async def _no_body() -> Message:
-    return {"type": "http.request", "body": b"", "more_body": False}
+def _all_of(body: bytes) -> Receive:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
 
 
 def _named(reply: Reply, profile: bytes | None) -> Reply:

@@ -93,6 +93,18 @@ class Records:
 
         return prepared.short and self._database.submit_shared(prepared.template.text, args, told, role=role)
 
+    def begin_write(self, found: Found, role: Role, done: Callable[[Written | BaseException], None]) -> bool:
+        """As ``write_prepared`` for a short one, without waiting: ``done`` is told. ``False``: not possible here."""
+        prepared, args = found
+
+        def told(row: Row | None, error: BaseException | None) -> None:
+            if error is None:
+                done(written_of(row, prepared.keys))
+            else:
+                done(_in_our_words(error) if isinstance(error, DatabaseError) else error)
+
+        return prepared.short and self._database.submit_shared(prepared.template.text, args, told, role=role)
+
     async def write_prepared(self, found: Found, role: Role) -> Written:
         """As ``insert`` and ``update``, of a shape that is known."""
         prepared, args = found

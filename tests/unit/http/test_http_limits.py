@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mbaas.config.settings import LimitSettings
 from mbaas.core.errors import TooLarge
+from mbaas.http.admission import Admission
 from mbaas.http.errors import BodyTooSlow, PathInvalid
 from mbaas.http.limits import LimitedReceive, canonical_path
 from mbaas.http.respond import Message, Scope
@@ -166,7 +167,7 @@ async def test_what_really_comes_is_counted_over_all_parts() -> None:
     async def receive() -> Message:
         return {"type": "http.request", "body": b"x" * 4, "more_body": True}
 
-    limited_receive = LimitedReceive(receive, max_body=10, timeout_s=5)
+    limited_receive = LimitedReceive(receive, max_body=10, timeout_s=5, admission=Admission(0))
     await limited_receive()
     await limited_receive()
     with pytest.raises(TooLarge):
@@ -179,7 +180,7 @@ async def test_a_body_has_a_time_for_all_of_it() -> None:
         raise AssertionError("never")
 
     with pytest.raises(BodyTooSlow):
-        await LimitedReceive(receive, max_body=10, timeout_s=0.01)()
+        await LimitedReceive(receive, max_body=10, timeout_s=0.01, admission=Admission(0))()
 
 
 async def test_after_the_body_one_may_wait_for_the_client_to_go() -> None:
@@ -192,6 +193,6 @@ async def test_after_the_body_one_may_wait_for_the_client_to_go() -> None:
         return {"type": "http.disconnect"}
 
     messages: list[Message] = [{"type": "http.request", "body": b"x", "more_body": False}]
-    limited_receive = LimitedReceive(receive, max_body=10, timeout_s=0.01)
+    limited_receive = LimitedReceive(receive, max_body=10, timeout_s=0.01, admission=Admission(0))
     assert (await limited_receive())["body"] == b"x"
     assert (await limited_receive())["type"] == "http.disconnect"
