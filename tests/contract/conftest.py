@@ -426,13 +426,13 @@ def factors_js(factors_server: Server) -> Iterator[Js]:
 
 @pytest.fixture
 def codes() -> Callable[[str], str]:
-    """Codes of an authenticator app for a secret, each of a later step than the one before, so that each counts. Three
-    in all: further ahead none counts yet."""
+    """Codes of an authenticator app for a secret: of now, then of the next step, so that each counts. Two in all: further
+    ahead none does yet, and one of the past could be too old by the time it arrives."""
     given: dict[str, int] = {}
     now = int(time.time())
 
     def next_code(secret: str) -> str:
-        given[secret] = given.get(secret, -2) + 1
+        given[secret] = given.get(secret, -1) + 1
         return pyotp.TOTP(secret).at(now, counter_offset=given[secret])
 
     return next_code

@@ -15,6 +15,8 @@ import pytest
 from mbaas.config.settings import SmsSettings
 from mbaas.core.observe import SecurityEvent
 from mbaas.core.sql.fragment import Statement
+from mbaas.modules.auth.errors import TooManyTries
+from mbaas.modules.auth.mfa.tries import ADDRESS, count_try
 from tests.auth import PASSWORD, Auth, make_config, open_auth
 from tests.authenticator import Authenticator
 from tests.contract.auth_flows import claims
@@ -83,7 +85,7 @@ async def test_what_cannot_be_enrolled_is_said_clearly(auth: Auth) -> None:
     answer = await anonymous.ask("POST", "/factors", {"factor_type": "totp"})
     assert code_of(answer) == (403, "no_authorization")
     answer = await auth.post("/factors", {"factor_type": "totp"})
-    assert code_of(answer) == (401, "no_authorization")
+    assert code_of(answer) == (403, "bad_jwt")
 
 
 async def test_a_second_factor_wants_the_first_one_proven(auth: Auth) -> None:
@@ -166,20 +168,34 @@ async def test_tries_are_counted_for_the_account_whatever_the_challenge_or_sessi
     assert (await app.verify()).status_code == 200
 
 
+async def test_tries_are_counted_for_the_address_whatever_the_account(auth: Auth) -> None:
+    app = await installed(auth)
+    await app.enroll()
+    now, elsewhere = auth.clock.now(), "2001:db8::1"
+    for number in range(ADDRESS[0].tries):
+        await count_try(auth.database, f"user{number}", elsewhere, now=now)
+    for address in (elsewhere, "2001:db8::2"):  # of one network
+        with pytest.raises(TooManyTries):
+            await count_try(auth.database, "another", address, now=now)
+    await count_try(auth.database, "another", "2001:db8:1::1", now=now)
+    assert (await app.verify()).status_code == 200
+
+
 async def test_a_day_of_tries_has_an_end(auth: Auth) -> None:
     app = await installed(auth)
     await app.enroll()
-    rights = []
-    for _ in range(7):
-        rights += [(await app.verify("abcdef")).status_code for _ in range(10)]
+    user_id = app.session["user"]["id"]
+    for _ in range(5):
+        for _ in range(10):
+            await count_try(auth.database, user_id, None, now=auth.clock.now())
         auth.clock.advance(minutes=16)
-        if rights[-1] == 429:
-            break
-        refreshed = await auth.refresh(app.session["refresh_token"])
-        app.session = refreshed.json()
-    assert rights.count(422) == 50
     app.session = (await auth.refresh(app.session["refresh_token"])).json()
-    assert (await app.verify()).status_code == 429
+    answer = await app.verify()
+    assert code_of(answer) == (429, "over_request_rate_limit")
+    assert int(answer.headers["retry-after"]) > 80_000
+    auth.clock.advance(days=1)
+    app.session = (await auth.refresh(app.session["refresh_token"])).json()
+    assert (await app.verify()).status_code == 200
 
 
 async def test_a_challenge_is_answered_by_its_session_and_factor_in_time_and_once(auth: Auth) -> None:
