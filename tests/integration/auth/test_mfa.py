@@ -16,6 +16,7 @@ from mbaas.config.settings import SmsSettings
 from mbaas.core.observe import SecurityEvent
 from mbaas.core.sql.fragment import Statement
 from mbaas.modules.auth.errors import TooManyTries
+from mbaas.modules.auth.mfa.totp import PERIOD_S
 from mbaas.modules.auth.mfa.tries import ADDRESS, count_try
 from tests.auth import PASSWORD, Auth, make_config, open_auth
 from tests.authenticator import Authenticator
@@ -134,7 +135,9 @@ async def test_twenty_challenges_of_one_step_give_one_success(auth: Auth) -> Non
 
 async def test_a_step_counts_once_and_one_to_either_side_counts(auth: Auth) -> None:
     app = await (await installed(auth)).protect()
+    auth.clock.advance(seconds=PERIOD_S - auth.clock.now().timestamp() % PERIOD_S)  # a step has just begun
     code = app.code()
+    assert (await app.verify(code)).status_code == 200
     assert code_of(await app.verify(code)) == (422, "mfa_verification_failed")
     assert (await app.verify(code)).json()["msg"] == "Invalid TOTP code entered"
     assert (await app.verify(app.code(1))).status_code == 200
