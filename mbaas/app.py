@@ -18,6 +18,7 @@ from litestar.types import Send as LitestarSend
 
 from mbaas.adapters.config_file import watch_config
 from mbaas.adapters.live import Live
+from mbaas.adapters.loop_watch import watched_loop
 from mbaas.adapters.mail.deliver import choose_mailer
 from mbaas.adapters.messages.compose import Composer
 from mbaas.adapters.messages.outgoing import Messages
@@ -173,6 +174,7 @@ async def _serve(
                 )
             )
 
+        stack.enter_context(watched_loop(observe))
         running = server(app, config.server, health=health, quick=app.quick, on_started=started)
         try:
             await running.serve()
@@ -425,9 +427,9 @@ def spare_the_collector() -> None:
 
     Measured, the collector took 8 of 25 µs of the edge before.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
+    gc.enable()
 
 
 async def _follow(secrets: SecretsFile, log: Log) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from importlib.metadata import version as version_of
 
 import typer
@@ -35,6 +36,7 @@ def version(json: Json = False) -> None:
 
 
 def main() -> None:
+    gc.disable()  # nothing made while starting is garbage; the server switches it on when it is ready
     app()
 
 

@@ -56,6 +56,13 @@ class HookRested(msgspec.Struct, frozen=True):
     rest_s: float
 
 
+class LoopBlocked(msgspec.Struct, frozen=True):
+    """One callback held everything up. held_ms: so far, when it was noticed. where: the stack, innermost first."""
+
+    held_ms: float
+    where: str
+
+
 class SendFailed(msgspec.Struct, frozen=True):
     """Something in the outbox was not taken by its destination; it is tried again. kind: what; never to whom."""
 
@@ -139,6 +146,7 @@ Observation: TypeAlias = (
     | PostgresStarted
     | HookFailed
     | HookRested
+    | LoopBlocked
     | SendFailed
     | SendGivenUp
     | TemplateFailed

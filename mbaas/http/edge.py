@@ -23,6 +23,7 @@ from mbaas.core.errors import Forbidden, MbaasError, RateLimited, Timeout, Unava
 from mbaas.core.identity import ANON, Identity
 from mbaas.http.access import AccessLog
 from mbaas.http.admission import Admission
+from mbaas.http.answer import Answer, Known, ending_of, lines_of
 from mbaas.http.caller import caller
 from mbaas.http.cors import Cors
 from mbaas.http.cycle import WHOLE, whole_answer
@@ -46,7 +47,7 @@ from mbaas.http.logs import REQUEST_ID, Log
 from mbaas.http.metrics import Metrics
 from mbaas.http.proxies import UNIX, Proxies
 from mbaas.http.ratelimit import RateLimiter
-from mbaas.http.respond import ASGIApp, Header, Message, Receive, Reply, Scope, Send, send_reply
+from mbaas.http.respond import ASGIApp, Header, Receive, Reply, Scope, Send, send_reply
 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 CLIENT_GONE = 499  # in logs and metrics only: nobody is there to read a status
@@ -95,72 +96,6 @@ class _Bounds(msgspec.Struct, frozen=True):
     request_timeout_s: float | None
 
 
-class _Known(msgspec.Struct, frozen=True):
-    """What the headers of a request say to the edge. common: the headers of its answer; lines: them as bytes."""
-
-    key: str | None
-    bearer: str | None
-    request_id: str | None
-    common: tuple[Header, ...]
-    lines: bytes
-
-
-class _Answer:
-    """``send`` of one request: adds the headers that every answer has, and remembers how it went.
-
-    whole: the server takes lines of a head as bytes (``mbaas.http.cycle``).
-    """
-
-    __slots__ = ("_known", "_request_id", "_send", "_whole", "complete", "status")
-
-    def __init__(self, send: Send, known: _Known, request_id: bytes, *, whole: bool) -> None:
-        self._send = send
-        self._known = known
-        self._request_id = request_id
-        self._whole = whole
-        self.status = 0
-        self.complete = False
-
-    def send(self, message: Message) -> Awaitable[None]:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            headers: list[Header] = list(message.get("headers", ()))
-            if not any(name == b"cache-control" for name, _ in headers):
-                headers.append(_NO_STORE)
-            if self._whole:
-                message["lines"] = _lines(self._known, self._request_id)
-            else:
-                headers += (*self._known.common, (b"x-request-id", self._request_id))
-            message["headers"] = headers
-        elif not message.get("more_body"):
-            self.complete = True
-        return self._send(message)
-
-    async def reply(self, reply: Reply) -> None:
-        """A finished answer, to any request but HEAD."""
-        if not self._whole:
-            await send_reply(self.send, reply)
-            return
-        self.status = reply.status
-        headers = (*reply.headers, *_ending(reply))
-        lines = _lines(self._known, self._request_id)
-        await self._send(
-            {"type": WHOLE, "status": reply.status, "headers": headers, "lines": lines, "body": reply.body}
-        )
-        self.complete = True
-
-
-def _lines(known: _Known, request_id: bytes) -> bytes:
-    """The lines that end every head."""
-    return b"%bx-request-id: %b\r\n" % (known.lines, request_id)
-
-
-def _ending(reply: Reply) -> tuple[Header, ...]:
-    """What a reply says of itself beside its headers."""
-    kind = ((b"content-type", reply.content_type),) if reply.body else ()
-    return kind if any(name == b"cache-control" for name, _ in reply.headers) else (*kind, _NO_STORE)
-
-
 def _ours(error: BaseException) -> MbaasError:
     if isinstance(error, MbaasError):
         return error
@@ -169,7 +104,6 @@ def _ours(error: BaseException) -> MbaasError:
     return Unavailable("the server is shutting down", hint="send it again")
 
 
-_NO_STORE = (b"cache-control", b"no-store")
 _COMMON = (
     (b"x-content-type-options", b"nosniff"),
     (b"vary", b"Authorization, apikey, Origin"),
@@ -257,7 +191,7 @@ class Edge:
         admitted = "caller" in state  # by the quick way, which then left it to this one
         request_id: str = state["request_id"]
         REQUEST_ID.set(request_id)
-        answer = _Answer(send, known, request_id.encode(), whole=WHOLE in scope.get("extensions", ()))
+        answer = Answer(send, known, request_id.encode(), whole=WHOLE in scope.get("extensions", ()))
         self._admission.active += 1
         bounds = self._elsewhere
         try:
@@ -317,8 +251,8 @@ class Edge:
 
         def settle(outcome: Reply | BaseException) -> None:
             reply = outcome if isinstance(outcome, Reply) else self._worded(_ours(outcome), scope, bounds)
-            headers = [*reply.headers, *_ending(reply)]
-            lines = _lines(known, scope["state"]["request_id"].encode())
+            headers = [*reply.headers, *ending_of(reply)]
+            lines = lines_of(known, scope["state"]["request_id"].encode())
             exchange.finish(whole_answer(reply.status, headers, lines, reply.body, keep_alive=exchange.keep_alive))
             self._done(scope, bounds, reply.status, started)
 
@@ -334,7 +268,7 @@ class Edge:
             self._admission.active -= 1
         return taken
 
-    def _name(self, scope: Scope, known: _Known) -> None:
+    def _name(self, scope: Scope, known: Known) -> None:
         state = scope["state"]
         state["request_id"] = known.request_id or new_request_id()
         if self._base:
@@ -354,16 +288,16 @@ class Edge:
         second = path.find("/", path.find("/", 1) + 1)
         return self._surfaces.get(path if second < 0 else path[:second], self._elsewhere)
 
-    def _known(self, head: Head) -> _Known:
-        known: _Known | None = head.memo.get(self)
+    def _known(self, head: Head) -> Known:
+        known: Known | None = head.memo.get(self)
         if known is None:
             known = head.memo[self] = self._read(head.fields)
         return known
 
-    def _read(self, fields: dict[bytes, bytes]) -> _Known:
+    def _read(self, fields: dict[bytes, bytes]) -> Known:
         given = fields.get(b"x-request-id")
         common = (*self._common, *self._cors.headers(fields.get(b"origin")))
-        return _Known(
+        return Known(
             key=text.decode("latin-1") if (text := fields.get(b"apikey")) else None,
             bearer=bearer_of(fields.get(b"authorization")),
             request_id=None if given is None or not _GOOD_REQUEST_ID.fullmatch(given) else given.decode(),
@@ -371,7 +305,7 @@ class Edge:
             lines=b"".join(b"%b: %b\r\n" % header for header in common),
         )
 
-    def _admit(self, scope: Scope, head: Head, known: _Known) -> Awaitable[Reply] | None:
+    def _admit(self, scope: Scope, head: Head, known: Known) -> Awaitable[Reply] | None:
         """Everything before the app. A reply to come: the app is not asked. Raises what refuses the request."""
         client = scope.get("client")
         peer: str = client[0] if client else UNIX
@@ -406,7 +340,7 @@ class Edge:
             self._rates.after_identity(identity, key, now, by_key=bearer is None or bearer == key)
         return None if own is None else own(scope)
 
-    async def _refuse(self, error: MbaasError, scope: Scope, answer: _Answer, bounds: _Bounds) -> None:
+    async def _refuse(self, error: MbaasError, scope: Scope, answer: Answer, bounds: _Bounds) -> None:
         reply = self._worded(error, scope, bounds)
         if not answer.status:
             await send_reply(answer.send, reply)
