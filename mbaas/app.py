@@ -27,9 +27,11 @@ from mbaas.adapters.outbox.engine import Outbox
 from mbaas.adapters.outbox.rows import Rows
 from mbaas.adapters.plugins import load_plugins
 from mbaas.adapters.postgres import migrate as migrations
+from mbaas.adapters.postgres.adoption import read_found
 from mbaas.adapters.postgres.as_caller import transactions_as_caller
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres, running_url
+from mbaas.adapters.postgres.kept_answers import sweep_forever
 from mbaas.adapters.postgres.migration_run import Applied
 from mbaas.adapters.postgres.scripts import read_scripts
 from mbaas.adapters.postgres.supervise import supervised
@@ -37,6 +39,7 @@ from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.adapters.sealing import Sealer
 from mbaas.adapters.secrets import SecretsFile
 from mbaas.adapters.sms.choose import choose_sms
+from mbaas.config.adopted import Found
 from mbaas.config.settings import Config
 from mbaas.core.errors import ConfigError, DestructiveChange, MbaasError
 from mbaas.core.identity import Identity, Role
@@ -49,19 +52,26 @@ from mbaas.hooks.dispatch import Hooks
 from mbaas.http.access import access_log
 from mbaas.http.edge import Edge, Surface
 from mbaas.http.health import Health
+from mbaas.http.idempotency import Idempotency
 from mbaas.http.identity import Authenticator, auth_url
 from mbaas.http.logs import LineWriter, Log, make_log, redirect_standard_logging
 from mbaas.http.metrics import Metrics
 from mbaas.http.plugin_routes import PREFIX as PLUGINS
 from mbaas.http.plugin_routes import plugin_routes
+from mbaas.http.ratelimit import RateLimiter
 from mbaas.http.respond import ASGIApp, Receive, Reply, Scope, Send
 from mbaas.http.server import server
 from mbaas.http.step_up import with_step_up
 from mbaas.http.telemetry import observer
 from mbaas.http.uncaught import EXCEPTION_HANDLERS
+from mbaas.modules.admin.routes import PREFIX as ADMIN
+from mbaas.modules.admin.routes import admin_router
+from mbaas.modules.admin.service import RulesTold
 from mbaas.modules.auth.app import MAX_BODY as AUTH_MAX_BODY
 from mbaas.modules.auth.app import auth_app
 from mbaas.modules.auth.errors import auth_dialect
+from mbaas.modules.records.batch import PREFIX as BATCH
+from mbaas.modules.records.batch import BatchApp, batch_dialect
 from mbaas.modules.records.dialect import rest_dialect
 from mbaas.modules.records.docs import DocsPage, send_document
 from mbaas.modules.records.openapi import Info, openapi_bytes
@@ -153,7 +163,7 @@ async def _serve(
             log=log,
             writer=writer,
         )
-        followed = [_follow(secrets, log), live.follow()]
+        followed = [_follow(secrets, log), live.follow(), sweep_forever(database)]
         if reload is not None:
             followed.append(watch_config(config, reload, live, observe))
         for following in [asyncio.create_task(forever) for forever in followed]:
@@ -187,10 +197,12 @@ async def _serve(
 
 
 class Routes(NamedTuple):
-    """records: is asked past the router, which mounts it all the same."""
+    """records, batch: are asked past the router, which mounts them all the same. rates: what batches count with."""
 
     app: Litestar
     records: RecordsApp
+    batch: BatchApp
+    rates: RateLimiter
 
 
 def routes(config: Config, live: Live, database: Database, hooks: Hooks, auth: ASGIApp, observe: Observe) -> Routes:
@@ -214,19 +226,39 @@ def routes(config: Config, live: Live, database: Database, hooks: Hooks, auth: A
         timeout_s=config.limits.request_timeout_s,
         observe=observe,
     )
-    rest = records_app(records, limits=config.limits, rest=config.rest, root=root, newer_than=live.newer_than)
+    idempotency = Idempotency(database, config.idempotency)
+    rest = records_app(
+        records,
+        limits=config.limits,
+        rest=config.rest,
+        root=root,
+        newer_than=live.newer_than,
+        idempotency=idempotency,
+    )
+    rates = RateLimiter(config.limits.rate)
+    batch = BatchApp(
+        records,
+        rest,
+        database,
+        idempotency,
+        limits=config.limits,
+        count=rates.further,
+        newer_than=live.newer_than,
+    )
     app = Litestar(
         route_handlers=[
             mount("/rest/v1", rest),
+            mount(BATCH, batch),
             mount("/auth/v1", auth),
             mount(PLUGINS, plugins),
+            admin_router(RulesTold(database, live)),
             *([mount("/openapi.json", document), mount("/docs", DocsPage())] if config.server.docs else []),
         ],
         exception_handlers=cast(Any, EXCEPTION_HANDLERS),
         openapi_config=None,
         logging_config=None,
     )
-    return Routes(app, rest)
+    return Routes(app, rest, batch, rates)
 
 
 def described_for(
@@ -283,9 +315,12 @@ def edge(
         access_log=access_log(config.log, writer=writer, log=log),
         surfaces=(
             Surface(prefix="/rest/v1", direct=routes.records.reply, begin=routes.records.begin, dialect=rest_dialect),
+            Surface(prefix=BATCH, direct=routes.batch.reply, dialect=batch_dialect, max_body=config.limits.batch_body),
             Surface(prefix="/auth/v1", dialect=auth_dialect, max_body=AUTH_MAX_BODY),
             Surface(prefix=PLUGINS),
+            Surface(prefix=ADMIN),
         ),
+        rates=routes.rates,
     )
 
 
@@ -375,6 +410,21 @@ class Migrator:
 
     def _policies(self, collection: str) -> tuple[str, ...]:
         return render_policies(self.rules, collection)
+
+
+async def adoptable(config: Config) -> Found:
+    """What the database holds that is not ours."""
+    url = config.database.url or running_url(config.data / "postgres")
+    if url is None:
+        async with open_database(config) as database:
+            return await read_found(database.url)
+    database = Database.from_settings(url, config.database)
+    await database.open()
+    try:
+        await apply_system_schema(database)
+        return await read_found(url)
+    finally:
+        await database.close()
 
 
 @contextlib.asynccontextmanager

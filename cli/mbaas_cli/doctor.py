@@ -56,6 +56,8 @@ def _rules(rules: RuleSet) -> list[Finding]:
     found = []
     for collection in rules.catalog.collections.values():
         name = collection.name
+        if collection.adopted:
+            continue  # its policies are its owner's
         if not any(collection.rules.of(operation) for operation in ("select", *WRITES)):  # type: ignore[arg-type]
             hint = f"[collections.{name}.rules] says who may"
             found.append(Finding("note", f"{name} has no rules: only the service key reaches it", hint))
@@ -65,8 +67,13 @@ def _rules(rules: RuleSet) -> list[Finding]:
                 what = f"{name}: anyone with the public key may {operation}"
                 found.append(Finding("warning", what, f"rules.{operation} does not ask who the caller is"))
         found += [
-            Finding("note", f"{name}.{column} is in a rule and has no index", "list queries read the whole table")
+            Finding(
+                "warning",
+                f"{name}.{column} is compared in the select rule and no index begins with it: lists read everything",
+                f'[[collections.{name}.indexes]] fields = ["{column}"]',
+            )
             for column in sorted(_compared(rules.row(name, "select")) - _indexed(collection))
+            if not collection.view
         ]
     return found
 
@@ -76,15 +83,17 @@ def _asks_who(rule: t.Expr) -> bool:
 
 
 def _compared(rule: t.Expr) -> set[str]:
-    """Own columns that a rule compares with the caller."""
+    """Own columns that a rule holds against the caller or against what a sub-select finds."""
+    pairs: list[tuple[t.Expr, t.Expr]] = []
+    for part in walk(rule):
+        if isinstance(part, t.Binary | t.Quantified) and part.op == "=":
+            pairs += [(part.left, part.right), (part.right, part.left)]
+        elif isinstance(part, t.InSelect):
+            pairs.append((part.item, t.ScalarSelect(part.select)))
     return {
         side.name
-        for part in walk(rule)
-        if isinstance(part, t.Binary)
-        and part.op == "="
-        and any(isinstance(s, t.Claim) for s in (part.left, part.right))
-        for side in (part.left, part.right)
-        if isinstance(side, t.Column) and side.scope == ""
+        for side, other in pairs
+        if isinstance(side, t.Column) and side.scope == "" and any(isinstance(inner, t.Claim) for inner in walk(other))
     }
 
 

@@ -7,7 +7,7 @@ from importlib.metadata import version as version_of
 
 import typer
 
-from mbaas_cli import dev, doctor, init, keys, messages, migrate, outbox, serve, users
+from mbaas_cli import adopt, dev, doctor, init, keys, messages, migrate, outbox, rules, serve, users
 from mbaas_cli.output import Json, result
 
 app = typer.Typer(
@@ -22,7 +22,9 @@ app.command()(init.init)
 app.command()(serve.serve)
 app.command()(dev.dev)
 app.command()(doctor.doctor)
+app.command()(adopt.adopt)
 app.add_typer(migrate.app, name="migrate")
+app.add_typer(rules.app, name="rules")
 app.add_typer(keys.app, name="keys")
 app.add_typer(users.app, name="users")
 app.add_typer(messages.app, name="messages")

@@ -105,8 +105,12 @@ class Live:
 async def _compiled(found: Published) -> RuleSet:
     """In a thread: the rules of a large catalog take longer to read than a request may wait."""
     rules = await asyncio.to_thread(compile_rules, found.catalog)
+    adopted = {function.name for function in rules.catalog.functions if function.adopted}
+    functions = tuple(
+        msgspec.structs.replace(function, adopted=function.name in adopted) for function in found.functions
+    )
     catalog = with_views(
-        msgspec.structs.replace(rules.catalog, functions=found.functions),
+        msgspec.structs.replace(rules.catalog, functions=functions),
         {name: (view.columns, view.origins) for name, view in found.views.items()},
     )
     return msgspec.structs.replace(rules, catalog=catalog)

@@ -12,9 +12,9 @@ from mbaas.config.literals import EXAMPLES, bound_text, default_sql
 from mbaas.config.places import KeyPath
 from mbaas.config.shape import nearest
 from mbaas.core.errors import ConfigError
-from mbaas.core.schema.catalog import Check, Collection, Field, Index, IndexField, Reference, Rules
+from mbaas.core.schema.catalog import Check, Collection, Field, ForeignKey, Index, IndexField, Reference, Rules
 from mbaas.core.schema.naming import object_name
-from mbaas.core.schema.types import FieldType, parse_type
+from mbaas.core.schema.types import FieldType, parse_type, type_of
 
 Fail: TypeAlias = Callable[..., ConfigError]
 """``fail(key path, message, hint=...)``: the error with file and line."""
@@ -58,6 +58,8 @@ class Builder:
 
     def _collection(self, name: str) -> Collection:
         given, path = self._inputs[name], ("collections", name)
+        if given.adopted:
+            return self._adopted(name)
         self._check_name(name, path)
         for field_name in given.fields:
             self._check_name(field_name, (*path, "fields", field_name), column=True)
@@ -92,6 +94,65 @@ class Builder:
             renamed_from=given.renamed_from,
             description=given.description,
             view=given.view,
+        )
+
+    def _adopted(self, name: str) -> Collection:
+        """As the database has it, in PostgreSQL's own words; nothing of it is for us to check or to make."""
+        given, path = self._inputs[name], ("collections", name)
+        for word in ("checks", "relations", "realtime", "sync", "audit", "renamed_from"):
+            if getattr(given, word):
+                raise self._fail((*path, word), "the table is somebody else's", hint=f"take {word} out")
+        if given.rules != RulesInput():
+            raise self._fail((*path, "rules"), "its own policies decide", hint="create policy ... in the database")
+        names = [*given.fields]
+        for constraint, key in given.foreign_keys.items():
+            where = (*path, "foreign_keys", constraint)
+            for field in key.fields:
+                if field not in names:
+                    raise self._fail(where, f"{name} has no field {field!r}", hint=nearest(field, names))
+            if len(key.fields) != len(key.target):
+                raise self._fail(where, "has not as many fields as it references", hint="name them in pairs")
+        return Collection(
+            name=name,
+            fields=tuple(self._adopted_field(name, field) for field in given.fields),
+            key=tuple(field for field, told in given.fields.items() if told.key),
+            indexes=tuple(self._adopted_index(index) for index in given.indexes),
+            description=given.description,
+            view=given.view,
+            adopted=True,
+            foreigns=tuple(
+                ForeignKey(
+                    name=constraint, columns=key.fields, reference=Reference(table=key.references, columns=key.target)
+                )
+                for constraint, key in given.foreign_keys.items()
+            ),
+        )
+
+    def _adopted_field(self, collection: str, name: str) -> Field:
+        given, path = self._inputs[collection].fields[name], ("collections", collection, "fields", name)
+        if given.type is None:
+            raise self._fail(path, "needs a type", hint='as PostgreSQL spells it: type = "bigint"')
+        default = given.default
+        if default is not None and not (isinstance(default, dict) and isinstance(default.get("sql"), str)):
+            raise self._fail((*path, "default"), "is an expression here", hint='default = { sql = "..." }')
+        return Field(
+            name=name,
+            type=type_of(given.type),
+            required=given.required,
+            unique=given.unique,
+            default=None if default is None else default["sql"],
+            identity=given.identity,
+            generated=given.generated,
+            description=given.description,
+        )
+
+    def _adopted_index(self, given: IndexInput) -> Index:
+        return Index(
+            name=given.name or "",
+            fields=tuple(IndexField(field.removeprefix("-"), field.startswith("-")) for field in given.fields),
+            unique=given.unique,
+            method=given.method,
+            where=given.where,
         )
 
     def _check_view(self, given: CollectionInput, path: KeyPath) -> None:
@@ -197,6 +258,9 @@ class Builder:
         table, column = self._target(collection, name, given)
         if table == USERS or column not in self._inputs[table].fields:
             return _ID.type
+        if self._inputs[table].adopted:
+            kind = type_of(self._inputs[table].fields[column].type or "text")
+            return parse_type("text") if kind.sql.startswith("character varying") else kind
         kind = self._type(table, column, seen)
         return parse_type("text") if kind.is_text else kind
 

@@ -90,6 +90,18 @@ class RelationInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=True
     rules: RulesInput = RulesInput()
 
 
+class ForeignKeyInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[collections.<name>.foreign_keys.<constraint>]``: of an adopted table, as it is.
+
+    fields: the columns, in order. references: the table, of another schema with its name before it. target: the columns
+    there.
+    """
+
+    fields: tuple[str, ...]
+    references: str
+    target: tuple[str, ...]
+
+
 class CollectionInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[collections.<name>]``: a table with an API.
 
@@ -97,8 +109,10 @@ class CollectionInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     fields ``created_at`` and ``updated_at``, kept by the server. realtime: meant for subscriptions; this version tells
     nobody yet. sync: the fields ``_modified`` and ``_deleted``, for clients that replicate. audit: meant for a log of
     who changed what; this version keeps none yet. view: it is a view that a script in ``migrations/`` makes; only read,
-    under its own select rule alone. renamed_from: the former name, so that the migration renames instead
-    of dropping. description: for the API's documentation.
+    under its own select rule alone. adopted: it is somebody else's, described here by ``mbaas adopt``: never made nor
+    changed, and served as the caller under the grants and policies of the database instead of rules. foreign_keys: of
+    an adopted one. renamed_from: the former name, so that the migration renames instead of dropping. description: for
+    the API's documentation.
     """
 
     fields: dict[str, FieldInput] = {}
@@ -111,6 +125,8 @@ class CollectionInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sync: bool = False
     audit: bool = False
     view: bool = False
+    adopted: bool = False
+    foreign_keys: dict[str, ForeignKeyInput] = {}
     renamed_from: str | None = None
     description: str | None = None
 
@@ -119,8 +135,9 @@ class FunctionInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=True
     """``[functions.<name>]``: a SQL function behind ``/rest/v1/rpc/<name>``.
 
     sql: a file with its ``create function``, relative to ``mbaas.toml``. execute: who may call it, of ``anon`` and
-    ``authenticated``; the service key always may.
+    ``authenticated``; the service key always may. adopted: it is somebody else's: neither made nor granted by us.
     """
 
-    sql: str
+    sql: str | None = None
     execute: tuple[str, ...] = ()
+    adopted: bool = False

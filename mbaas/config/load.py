@@ -15,6 +15,7 @@ from mbaas.config.settings import (
     AuthSettings,
     Config,
     DatabaseSettings,
+    IdempotencySettings,
     LimitSettings,
     LogSettings,
     MailSettings,
@@ -35,6 +36,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "server": ServerSettings,
     "limits": LimitSettings,
     "rest": RestSettings,
+    "idempotency": IdempotencySettings,
     "database": DatabaseSettings,
     "mail": MailSettings,
     "sms": SmsSettings,
@@ -98,19 +100,24 @@ def _functions(
     given_functions = shape.table(("functions",), source.values.get("functions", {}), FunctionInput)
     for name, given in given_functions.items():
         path = ("functions", name)
-        if not is_name(name):
+        if not is_name(name) and not given.adopted:
             errors.append(source.error(path, f"{name!r} cannot be a name", hint=NAME_HINT))
         if unknown := set(given.execute) - _ROLES:
             message = f"execute names {sorted(unknown)[0]!r}"
             errors.append(
                 source.error((*path, "execute"), message, hint="anon, authenticated; the service key may always")
             )
+        if given.adopted is (given.sql is not None):
+            message = "is made by a file, or is there already"
+            errors.append(source.error(path, message, hint='sql = "..." or adopted = true'))
         try:
-            texts[name] = (root / given.sql).read_text(encoding="utf-8")
+            if given.sql is not None:
+                texts[name] = (root / given.sql).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             errors.append(source.error((*path, "sql"), f"cannot read {given.sql!r}", hint="relative to mbaas.toml"))
-        functions.append(Function(name=name, execute=given.execute))
-    return tuple(functions), texts, tuple(given.sql for given in given_functions.values())
+        functions.append(Function(name=name, execute=given.execute, adopted=given.adopted))
+    files = tuple(given.sql for given in given_functions.values() if given.sql is not None)
+    return tuple(functions), texts, files
 
 
 def _together(errors: list[ConfigError]) -> ConfigError:

@@ -10,7 +10,15 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
-from mbaas.config.inputs import CollectionInput, FieldInput, FunctionInput, IndexInput, RelationInput, RulesInput
+from mbaas.config.inputs import (
+    CollectionInput,
+    FieldInput,
+    ForeignKeyInput,
+    FunctionInput,
+    IndexInput,
+    RelationInput,
+    RulesInput,
+)
 from mbaas.config.load import SECTIONS
 from mbaas.core.schema.types import SCALARS
 
@@ -37,6 +45,7 @@ _TABLES: dict[str, type[msgspec.Struct]] = {
     "collections.<name>.rules": RulesInput,
     "collections.<name>.indexes": IndexInput,
     "collections.<name>.relations.<relation>": RelationInput,
+    "collections.<name>.foreign_keys.<constraint>": ForeignKeyInput,
     "functions.<name>": FunctionInput,
 }
 _NAMES = re.compile(r"(?:^|(?<=\.\s)|(?<=[;,]\s))(?P<names>[a-z_]+(?:, [a-z_]+)*): ")

@@ -68,7 +68,8 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """``[limits]``: what one request may cost.
 
     max_body, max_url: in bytes. json_depth: levels of a body. max_rows: the longest list, whatever ``limit`` says.
-    filter_terms: conditions of one query. filter_depth, embed_depth: levels of one query. body_timeout_s: until a body
+    filter_terms: conditions of one query. filter_depth, embed_depth: levels of one query. batch_operations: of one
+    batch. batch_body: of one batch, in bytes; ``max_body`` holds for each operation in it. body_timeout_s: until a body
     has arrived. request_timeout_s: until the whole answer is sent. max_active: requests under way at once, those that
     wait for their client left out; 0: any number.
     """
@@ -80,10 +81,23 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     filter_terms: Count = 100
     filter_depth: Count = 8
     embed_depth: Count = 6
+    batch_operations: Count = 100
+    batch_body: Count = 4_194_304
     body_timeout_s: Seconds = 15.0
     request_timeout_s: Seconds = 30.0
     max_active: WholeNumber = 256
     rate: RateSettings = RateSettings()
+
+
+class IdempotencySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[idempotency]``: writes that come with an ``Idempotency-Key``.
+
+    keep_s: how long the same request gets the same answer. max_answer: the longest one that is kept, in bytes; a write
+    with a longer one is refused.
+    """
+
+    keep_s: Count = 86_400
+    max_answer: Count = 1_048_576
 
 
 class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -325,6 +339,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     server: ServerSettings = ServerSettings()
     limits: LimitSettings = LimitSettings()
     rest: RestSettings = RestSettings()
+    idempotency: IdempotencySettings = IdempotencySettings()
     database: DatabaseSettings = DatabaseSettings()
     mail: MailSettings = MailSettings()
     sms: SmsSettings = SmsSettings()

@@ -150,6 +150,23 @@ class TooLarge(MbaasError):
     code = "too_large"
 
 
+class IdempotencyKeyInvalid(QueryError):
+    code = "idempotency_key_invalid"
+
+
+class IdempotencyKeyReused(MbaasError):
+    """The key came before, with another request."""
+
+    code = "idempotency_key_reused"
+
+
+class IdempotencyInProgress(Conflict):
+    """A request with the same key is being answered."""
+
+    code = "idempotency_in_progress"
+    retry_after_s = 1
+
+
 class RateLimited(MbaasError):
     """Too many requests. ``retry_after_s``: seconds until the next may pass."""
 

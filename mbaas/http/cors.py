@@ -22,7 +22,7 @@ EXPOSED_HEADERS = (
     b"content-range, content-location, range-unit, location, preference-applied, proxy-status, x-total-count, link, "
     b"x-supabase-api-version, x-relay-error, x-sb-error-code, sb-error-code, upload-offset, upload-length, "
     b"upload-expires, upload-metadata, tus-resumable, tus-version, tus-extension, tus-max-size, etag, "
-    b"content-disposition, x-request-id, retry-after"
+    b"content-disposition, x-request-id, retry-after, idempotency-replayed"
 )
 PREFLIGHT_LIFETIME_S = 7200  # what Chromium takes at most
 

@@ -125,8 +125,10 @@ class Edge:
         log: Log,
         access_log: AccessLog | None = None,
         surfaces: Iterable[Surface] = (),
+        rates: RateLimiter | None = None,
     ) -> None:
-        """access_log: ``None`` logs no requests. Raises ConfigError for origins and proxies that are none."""
+        """access_log: ``None`` logs no requests. rates: shared with routes that do several operations in one request.
+        Raises ConfigError for origins and proxies that are none."""
         self._app = app
         self._identify = identify
         self._health = health
@@ -136,7 +138,7 @@ class Edge:
         self._limits = limits
         self._cors = Cors(server.cors_origins)
         self._proxies = Proxies(server.trusted_proxies)
-        self._rates = RateLimiter(limits.rate)
+        self._rates = rates or RateLimiter(limits.rate)
         self._deadlines = Deadlines()
         self._admission = Admission(limits.max_active)
         metrics.in_flight = self._in_flight
@@ -151,11 +153,6 @@ class Edge:
 
     def _in_flight(self) -> int:
         return self._admission.active
-
-    @property
-    def rates(self) -> RateLimiter:
-        """For routes that do several operations in one request."""
-        return self._rates
 
     def _bounds(self, surface: Surface) -> _Bounds:
         def settled(own: float | None, configured: float) -> float:

@@ -15,6 +15,8 @@ from mbaas.core.errors import (
     Conflict,
     Forbidden,
     HookRefused,
+    IdempotencyInProgress,
+    IdempotencyKeyReused,
     MbaasError,
     NotFound,
     QueryError,
@@ -67,6 +69,7 @@ STATUS: dict[type[MbaasError], int] = {
     BodyTooSlow: 408,
     Conflict: 409,
     TooLarge: 413,
+    IdempotencyKeyReused: 422,
     UrlTooLong: 414,
     RateLimited: 429,
     HeadersTooLarge: 431,
@@ -86,7 +89,7 @@ def status_of(error: MbaasError) -> int:
 
 def headers_of(error: MbaasError) -> tuple[Header, ...]:
     """Headers that go with an error in every dialect. ``Retry-After`` in seconds (RFC 9110 section 10.2.3)."""
-    if isinstance(error, RateLimited | Unavailable):
+    if isinstance(error, IdempotencyInProgress | RateLimited | Unavailable):
         return ((b"retry-after", b"%d" % error.retry_after_s),)
     if isinstance(error, Unauthenticated):
         return ((b"www-authenticate", b"Bearer"),)

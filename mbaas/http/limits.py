@@ -20,6 +20,7 @@ ONCE = (
     b"content-length",
     b"content-type",
     b"host",
+    b"idempotency-key",
     b"origin",
     b"transfer-encoding",
     b"x-request-id",

@@ -112,6 +112,16 @@ class RateLimiter:
         if user is not None and self._user is not None and (wait := self._user.take(user, now, count)):
             raise _limited(wait)
 
+    def further(self, ip: str, identity: Identity, key: str | None, now: float, count: int) -> None:
+        """For a request that stands for so many operations beside the one that it was counted as."""
+        if not count:
+            return
+        trusted = key is not None and key in self._service_keys
+        name = network_of(ip) if ":" in ip else ip
+        if self._ip is not None and not trusted and (wait := self._ip.take(name, now, count)):
+            raise _limited(wait)
+        self.after_identity(identity, key, now, count=count)
+
 
 @lru_cache(maxsize=4096)
 def network_of(ip: str) -> str:

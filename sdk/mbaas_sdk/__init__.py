@@ -18,7 +18,7 @@ from mbaas_sdk.errors import (
     Unauthenticated,
     Unavailable,
 )
-from mbaas_sdk.types import Page, Record, Session, User
+from mbaas_sdk.types import Operation, Page, Record, Result, Session, User, ref
 
 __all__ = [
     "AsyncClient",
@@ -28,11 +28,14 @@ __all__ = [
     "Forbidden",
     "MbaasError",
     "NotFound",
+    "Operation",
     "Page",
     "RateLimited",
     "Record",
+    "Result",
     "Session",
     "Unauthenticated",
     "Unavailable",
     "User",
+    "ref",
 ]

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 
 from mbaas_sdk.errors import MbaasError, Unauthenticated, error_for
-from mbaas_sdk.types import Page, Record, Session, User
+from mbaas_sdk.types import Operation, Page, Record, Result, Session, User
 
 T = TypeVar("T")
 
@@ -139,9 +139,13 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
     collection: str
     params: tuple[tuple[str, str], ...] = ()
+    key: str | None = None
 
     def with_param(self, name: str, value: str) -> Query:
         return msgspec.structs.replace(self, params=(*self.params, (name, value)))
+
+    def with_key(self, key: str) -> Query:
+        return msgspec.structs.replace(self, key=key)
 
     @property
     def is_narrowed(self) -> bool:
@@ -189,7 +193,7 @@ def write(state: State, method: str, query: Query, body: Any, prefer: Iterable[s
         method=method,
         path=_path(query),
         params=query.params,
-        headers={"prefer": ",".join(("return=representation", *prefer))},
+        headers={"prefer": ",".join(("return=representation", *prefer)), **_once(query.key)},
         json=None if body is None else msgspec.json.encode(body),
     )
     answer = yield from send(state, request)
@@ -201,6 +205,21 @@ def call(state: State, function: str, arguments: Record) -> Flow[Any]:
     request = Request(method="POST", path=f"/rest/v1/rpc/{function}", json=msgspec.json.encode(arguments))
     answer = yield from send(state, request)
     return _json(answer.body)
+
+
+def batch(state: State, operations: Iterable[Operation], key: str | None) -> Flow[list[Result]]:
+    """All or nothing; the error of the one that failed."""
+    body = msgspec.json.encode({"operations": tuple(operations)})
+    answer = yield from send(state, Request(method="POST", path="/batch/v1", headers=_once(key), json=body))
+    return msgspec.json.decode(answer.body, type=_Batch).results
+
+
+class _Batch(msgspec.Struct):
+    results: list[Result]
+
+
+def _once(key: str | None) -> dict[str, str]:
+    return {} if key is None else {"idempotency-key": key}
 
 
 def _path(query: Query) -> str:

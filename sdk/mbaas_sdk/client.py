@@ -9,7 +9,7 @@ import httpx
 
 from mbaas_sdk import _flow
 from mbaas_sdk.errors import Unavailable
-from mbaas_sdk.types import Page, Record, Session, User
+from mbaas_sdk.types import Operation, Page, Record, Result, Session, User
 
 T = TypeVar("T")
 
@@ -34,6 +34,13 @@ class Client:
     def call(self, function: str, /, **arguments: Any) -> Any:
         """What a SQL function of the server gives."""
         return self._drive(_flow.call(self._state, function, arguments))
+
+    def batch(self, *operations: Operation, key: str | None = None) -> list[Result]:
+        """What each answered, all in one transaction. key: the same batch sent again with it is done once.
+
+        Raises the error of the first that failed; then nothing was done.
+        """
+        return self._drive(_flow.batch(self._state, operations, key))
 
     def close(self) -> None:
         self._http.close()
@@ -113,6 +120,10 @@ class Query:
     def select(self, *items: str) -> Query:
         """Fields, renamings, casts and embedded collections: ``select("title", "author:profiles(username)")``."""
         return Query(self._client, self._query.with_param("select", ",".join(items)))
+
+    def once(self, key: str) -> Query:
+        """For a write: the same one sent again with that key is done once, and answered as it was. A random UUID."""
+        return Query(self._client, self._query.with_key(key))
 
     def order(self, *terms: str) -> Query:
         """``order("published", "created_at.desc")``."""

@@ -17,6 +17,34 @@ class Page(msgspec.Struct, frozen=True):
     total: int | None = None
 
 
+class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One request of a batch. path: below ``/rest/v1``: ``/posts?id=eq.{post.0.id}``. id: how others refer to it."""
+
+    method: str
+    path: str
+    id: str | None = None
+    headers: dict[str, str] = {}
+    body: Any = msgspec.UNSET
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operation of a batch answered. id: as given, else its position."""
+
+    id: str
+    status: int
+    headers: dict[str, str] = {}
+    body: Any = None
+
+
+def ref(path: str) -> Record:
+    """Stands in a later operation's body for a value of an earlier one's answer.
+
+    >>> ref("post.0.id")
+    {'$ref': 'post.0.id'}
+    """
+    return {"$ref": path}
+
+
 class User(msgspec.Struct, frozen=True, kw_only=True):
     """Times are RFC 3339 texts."""
 

@@ -23,6 +23,8 @@ class FaultProxy:
         self._flowing.set()
         self.latency_s = 0.0
         self.port = 0
+        self._last_word: bytes | None = None
+        self.lost = 0
 
     async def __aenter__(self) -> FaultProxy:
         await self.listen()
@@ -61,21 +63,39 @@ class FaultProxy:
     def flow(self) -> None:
         self._flowing.set()
 
+    def lose_the_answer_to(self, word: bytes) -> None:
+        """The next message with that in it arrives, and its answer does not: the connection is reset instead.
+
+        lost: how often that has happened.
+        """
+        self._last_word = word
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             far_reader, far_writer = await asyncio.open_unix_connection(str(self._target))
         except OSError:
             writer.transport.abort()
             return
-        for source, sink in ((reader, far_writer), (far_reader, writer)):
+        doomed = asyncio.Event()
+        for source, sink, there in ((reader, far_writer, True), (far_reader, writer, False)):
             self._writers.add(sink)
-            pipe = asyncio.create_task(self._pump(source, sink))
+            pipe = asyncio.create_task(self._pump(source, sink, doomed, there=there))
             self._pipes.add(pipe)
             pipe.add_done_callback(self._pipes.discard)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, doomed: asyncio.Event, *, there: bool
+    ) -> None:
+        """there: towards the target."""
         try:
             while chunk := await source.read(65_536):
+                if there and self._last_word is not None and self._last_word in chunk:
+                    self._last_word = None
+                    doomed.set()
+                elif not there and doomed.is_set():
+                    self.lost += 1
+                    sink.transport.abort()
+                    return
                 await asyncio.sleep(self.latency_s)
                 await self._flowing.wait()
                 sink.write(chunk)

@@ -62,6 +62,10 @@ def test_public_writes_and_what_runs_past_the_rules_are_listed(server: Server) -
     assert found["notes: anyone with the public key may insert"] == "warning"
     assert found["notes: anyone with the public key may delete"] == "warning"
     assert not any("may update" in what for what in found)
+    unindexed = [item for item in run(server.root, "doctor")["findings"] if "no index begins with it" in item["what"]]
+    assert [(item["level"], item["hint"]) for item in unindexed] == [
+        ("warning", '[[collections.notes.indexes]] fields = ["owner"]')
+    ]
     assert found["closed has no rules: only the service key reaches it"] == "note"
     assert found["past the rules: definer function public.peek(), for authenticated"] == "warning"
     assert found["past the rules: definer function public.note()"] == "note"

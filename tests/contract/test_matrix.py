@@ -201,7 +201,15 @@ def seen_by_every_path(client: httpx.Client, collection: str, row: Row) -> dict[
             "maximum": client.get(f"/{collection}?{one}&select=id::text.max()").json() == [{"max": row["id"]}],
             "maximum inside an embed": any(hub[collection][0]["max"] for hub in rows_of(lifted)),
         }
+    alone = batch(client, {"method": "GET", "path": f"/{collection}?{one}"})
+    chained = batch(
+        client,
+        {"method": "GET", "path": f"/{collection}?select=id&{one}", "id": "first"},
+        {"method": "GET", "path": f"/{collection}?select=id&id=eq.{{first.0.id}}"},
+    )
     return aggregates | {
+        "in a batch": bool(alone.json()["results"][0]["body"]),
+        "by a reference in a batch": chained.status_code == 200,
         "spread": any(row["id"] in hub["id"] for hub in rows_of(spread)),
         "computed relation": any(hub[near] for hub in rows_of(computed)),
         "inner join of a computed relation": bool(rows_of(computed_inner)),
@@ -276,6 +284,10 @@ def test_an_expired_token_opens_nothing(scene: Scene, collection: str) -> None:
                 assert (answer.json()["code"], answer.json()["message"]) == ("PGRST303", "JWT expired")
         assert client.post(f"/rpc/all_{collection}", json={}).status_code == 401
     assert table(scene, collection)[row["id"]]["title"] == "public"
+
+
+def batch(client: httpx.Client, *operations: Row) -> httpx.Response:
+    return client.post(str(client.base_url).replace("/rest/", "/batch/"), json={"operations": operations})
 
 
 def rows_of(answer: httpx.Response) -> list[Row]:
@@ -366,6 +378,27 @@ def test_what_is_rolled_back_obeys_the_rules_and_leaves_nothing(scene: Scene, co
                 new = {key: new[key] for key in ("id", "author", "hub", "title", "published")}
                 answer = client.post(f"/{collection}", json=new, headers=headers)
                 assert (answer.status_code == 201) == oracle.insert(collection, new), (actor, row["title"], answer.text)
+    assert table(scene, collection) == before
+
+
+@pytest.mark.parametrize("collection", COLLECTIONS)
+def test_a_batch_obeys_the_rules_and_does_nothing_when_one_is_refused(scene: Scene, collection: str) -> None:
+    """Its last operation fails, so that the one before it tells whether it would have passed."""
+    before = table(scene, collection)
+    hit = {"prefer": "return=representation", "accept": "application/vnd.pgrst.object+json"}
+    for actor in ("anon", "owner", "other", "service"):
+        oracle = Oracle(scene, actor)
+        with scene.client(actor) as client:
+            for row in scene.rows[collection].values():
+                one = f"/{collection}?id=eq.{row['id']}"
+                new = {key: row[key] for key in ("author", "hub", "title", "published")} | {"id": str(uuid.uuid4())}
+                for operation, allowed in (
+                    ({"method": "PATCH", "path": one, "body": {"title": "x"}, "headers": hit}, oracle.change(collection, row, "update")),
+                    ({"method": "DELETE", "path": one, "headers": hit}, oracle.change(collection, row, "delete")),
+                    ({"method": "POST", "path": f"/{collection}", "body": new}, oracle.insert(collection, new)),
+                ):  # fmt: skip
+                    answer = batch(client, operation, {"method": "GET", "path": "/nowhere"})
+                    assert answer.json()["operation"]["index"] == int(allowed), (actor, operation, answer.text)
     assert table(scene, collection) == before
 
 

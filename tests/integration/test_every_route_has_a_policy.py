@@ -38,6 +38,7 @@ READ = frozenset(("GET", "HEAD"))
 POLICIES = [
     # What a caller may see and do below these is for rules and for the auth of each route; a key is asked of everyone.
     Policy("/rest/v1/**", "key", sample="/posts", own_check=True),
+    Policy("/batch/v1/**", "key", own_check=True),
     Policy("/auth/v1/**", "key", sample="/settings", own_check=True),
     Policy(f"{PREFIX}/**", "key", sample="/greeter/hello", own_check=True),
     Policy("/auth/v1/.well-known/jwks.json", "public"),
@@ -77,6 +78,8 @@ POLICIES = [
     Policy("/auth/v1/admin/users", "service"),
     Policy("/auth/v1/admin/users/{user_id:str}", "service"),
     Policy("/auth/v1/admin/generate_link", "service"),
+    Policy("/admin/v1/rules", "service"),
+    Policy("/admin/v1/rules/explain", "service"),
     Policy("/openapi.json/**", "public"),
     Policy("/docs/**", "public"),
     Policy("/health/live", "public"),

@@ -79,16 +79,18 @@ update mbaas.outbox set state = 'dead', held = false, died_at = now(), last_erro
 where id = $1::uuid and generation = $2::bigint
 """
 _SWEEP = "delete from mbaas.outbox where state = 'dead' and died_at < now() - $1::interval"
-_COLUMNS = """
-id, channel, kind, destination, state, held and due_at > now(), attempts, due_at, expires_at, created_at, died_at,
-    last_error
-"""
-_LIST = f"""
-select {_COLUMNS} from mbaas.outbox
+_LIST = """
+select id, channel, kind, destination, state, held and due_at > now(), attempts, due_at, expires_at, created_at,
+    died_at, last_error
+from mbaas.outbox
 where ($1::text is null or state = $1::text) and ($2::text is null or channel = $2::text)
 order by created_at, id limit $3::bigint
-"""  # noqa: S608 - text of this file
-_SHOW = f"select {_COLUMNS} from mbaas.outbox where id = $1::uuid"  # noqa: S608 - text of this file
+"""
+_SHOW = """
+select id, channel, kind, destination, state, held and due_at > now(), attempts, due_at, expires_at, created_at,
+    died_at, last_error
+from mbaas.outbox where id = $1::uuid
+"""
 _REPLAY = """
 update mbaas.outbox set state = 'waiting', held = false, died_at = null, due_at = now(), attempts = 0
 where id = $1::uuid and state = 'dead' and expires_at > now()

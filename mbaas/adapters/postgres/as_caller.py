@@ -27,10 +27,11 @@ _RETURN = Statement("select set_config('role', 'none', true)")
 
 
 class AsCaller:
-    """What hooks get as ``event.transaction``."""
+    """What hooks get as ``event.transaction``. already: the whole transaction is the caller's, and stays it."""
 
-    def __init__(self, transaction: Transaction, identity: Identity) -> None:
+    def __init__(self, transaction: Transaction, identity: Identity, *, already: bool = False) -> None:
         self._transaction = transaction
+        self._already = already
         self._become = Statement(_BECOME, (identity.role, msgspec.json.encode(identity.claims).decode()))
         self._one_at_a_time = asyncio.Lock()  # else one statement's way back could lift another into the owner's role
         self._savepoints = itertools.count(1)
@@ -39,9 +40,11 @@ class AsCaller:
         """See ``mbaas.hooks.events.Transaction``."""
         wrapped = f"with result as (\n{sql.rstrip().rstrip(';')}\n) select row_to_json(result)::text from result"  # noqa: S608
         async with self._one_at_a_time:
-            await self._transaction.fetch_row(self._become)
+            if not self._already:
+                await self._transaction.fetch_row(self._become)
             rows = await self._transaction.fetch_rows(Statement(wrapped, tuple(as_text(value) for value in values)))
-            await self._transaction.fetch_row(_RETURN)
+            if not self._already:
+                await self._transaction.fetch_row(_RETURN)
         return [msgspec.json.decode(row[0] or "null") for row in rows]
 
     @contextlib.asynccontextmanager

@@ -90,6 +90,10 @@ class Transaction:
         except DRIVER_ERRORS as error:
             _raise(error, self._connection, read_only=self._read_only)
 
+    def reading(self) -> Transaction:
+        """The same one while it is read-only, so that a refused write is not taken for the server's doing."""
+        return Transaction(self._connection, read_only=True)
+
     def committed(self) -> None:
         for then in self._then:
             then()
@@ -233,7 +237,7 @@ class Database:
         async with self._held(read_only=read_only) as transaction:
             await transaction.execute("begin read only" if read_only else "begin")
             if caller is not None:
-                await transaction.fetch_row(self._become(caller))
+                await transaction.fetch_row(self.become(caller))
             yield transaction
             await transaction.execute(_COMMIT if commit else _UNDO)
         if commit:
@@ -319,7 +323,12 @@ class Database:
         else:
             self._pool.release(link)
 
-    def _become(self, caller: Identity) -> Statement:
+    def timeout_s(self, role: Role) -> float | None:
+        """How long a statement for that role may take, ``None``: as long as it likes."""
+        return self._timeout_of[role]
+
+    def become(self, caller: Identity) -> Statement:
+        """Makes the rest of a transaction run as the caller."""
         claims = msgspec.json.encode(caller.claims).decode()
         limit_ms = str(round((self._timeout_of[caller.role] or 0.0) * 1000))
         return Statement(_BECOME, (caller.role, claims, limit_ms))

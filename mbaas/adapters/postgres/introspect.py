@@ -8,6 +8,7 @@ import msgspec
 
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.session import Session, open_session
+from mbaas.core.identity import Role
 from mbaas.core.schema.catalog import (
     Argument,
     Catalog,
@@ -23,6 +24,7 @@ from mbaas.core.schema.table import Table
 from mbaas.core.schema.types import type_of
 from mbaas.core.schema.view_columns import column_origins
 
+ROLES: tuple[Role, ...] = ("anon", "authenticated", "service_role")
 # Members of extensions are theirs; a name with a dot could not be told from a qualified one.
 _TABLES = """
 select coalesce(json_agg(json_build_object(
@@ -327,7 +329,7 @@ def _function(found: _FoundFunction) -> Function:
         composite=found.composite or bool(found.output),
         columns=columns,
         volatility=found.volatility,
-        execute=tuple(sorted(found.execute)),
+        execute=tuple(sorted({*found.execute, *(ROLES if "public" in found.execute else ())})),
         one_row=found.one_row,
         of=found.of,
         row=found.row,

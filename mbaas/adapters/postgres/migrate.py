@@ -33,6 +33,7 @@ from mbaas.adapters.postgres.scripts import Script, pending_scripts
 from mbaas.adapters.postgres.session import Session, open_session
 from mbaas.core.errors import DestructiveChange, MigrationError
 from mbaas.core.observe import Observe, ignore
+from mbaas.core.schema.adopted import check_adopted
 from mbaas.core.schema.catalog import Catalog
 from mbaas.core.sql.migration import Plan, Snapshot, script_step
 from mbaas.core.sql.tables import tables
@@ -247,13 +248,17 @@ class _Wish:
     ) -> None:
         callers = {function.name: function.execute for function in desired.functions}
         self._scripts, self._short_bytes = scripts, short_bytes
+        self._ours = {name for name, made in desired.collections.items() if not (made.view or made.adopted)}
+        self._adopted = {name: made for name, made in desired.collections.items() if made.adopted}
+        self._theirs = frozenset(self._adopted) | {made.name for made in desired.functions if made.adopted}
         self._wanted = Wanted(
             tables=tables(desired),
-            policies={name: policies(name) for name, made in desired.collections.items() if not made.view},
+            policies={name: policies(name) for name, made in desired.collections.items() if name in self._ours},
             functions={name: WantedFunction(sql, callers.get(name, ())) for name, sql in functions_sql.items()},
             patterns=tuple(
                 (f"{collection.name}.{field.name}", field.pattern)
                 for collection in desired.collections.values()
+                if not collection.adopted
                 for field in collection.fields
                 if field.pattern is not None
             ),
@@ -270,7 +275,9 @@ class _Wish:
         steps = tuple(script_step(script.name, script.sql, script.sha256, script.down) for script in (first or pending))
         if first:
             return Plan(base=state.digest, target=target, steps=steps, sources=state.sources, more=True)
-        way = await find_way(session, state, self._wanted, short_bytes=self._short_bytes)
+        if not pending:
+            check_adopted(self._adopted, state.tables)
+        way = await find_way(session, state.without(self._theirs), self._wanted, short_bytes=self._short_bytes)
         managed = [*way.pairing.dropped, *(found.before for found in way.pairing.pairs.values())]
         old_names = {found.after.name: found.old_name for found in way.pairing.pairs.values()}
         there = [old_names.get(table.name, table.name) for table in managed]

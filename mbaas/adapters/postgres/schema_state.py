@@ -102,6 +102,15 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         parts = [self.last, self.storage, sorted(tables.items()), sorted(self.known.values(), key=lambda k: k.object)]
         return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
+    def without(self, names: frozenset[str]) -> State:
+        """The same, blind to these tables and functions: what is somebody else's now, though it may have been ours."""
+        return msgspec.structs.replace(
+            self,
+            found={name: table for name, table in self.found.items() if name not in names},
+            tables={name: table for name, table in self.tables.items() if name not in names},
+            known={item: known for item, known in self.known.items() if (item.collection or item.name) not in names},
+        )
+
     def populated(self, names: dict[str, str]) -> frozenset[str]:
         """Wanted names of tables that may hold rows. names: from wanted to present ones."""
         return frozenset(new for new, old in names.items() if old in self.found and self.found[old].populated)

@@ -11,7 +11,7 @@ from typing import TypeAlias, overload
 import msgspec
 
 from mbaas.core.errors import RuleRefused
-from mbaas.core.expr.types import TRUE, Column, Expr, all_of
+from mbaas.core.expr.types import FALSE, TRUE, Column, Expr, all_of
 from mbaas.core.expr.walk import own_columns, uses_patterns
 from mbaas.core.identity import Identity, Role
 from mbaas.core.plan.errors import PatternsOff
@@ -45,27 +45,37 @@ class Grants(msgspec.Struct, frozen=True, kw_only=True):
 class Visible(msgspec.Struct, frozen=True, kw_only=True):
     """Rows of one collection as the caller may see them.
 
-    masks: every column in order, each with the rule that shows it; ``None``: all as they are.
+    masks: every column in order, each with the rule that shows it; ``None``: all as they are. bare: the table itself,
+    of which only what is asked for is named, since the caller's own rights decide.
     """
 
     collection: str
     rule: Expr
     masks: tuple[tuple[str, Expr], ...] | None = None
+    bare: bool = False
 
 
 class AuthorizedRows(msgspec.Struct, frozen=True, kw_only=True):
-    """A read plan, what of its collection may be seen, and the same for each embed. visible ``None``: a function's."""
+    """A read plan, what of its collection may be seen, and the same for each embed. visible ``None``: a function's.
+
+    as_caller: the statement has to run in the caller's role and with its claims: something in it is adopted.
+    """
 
     plan: ReadPlan
     visible: Visible | None
     embeds: dict[str, AuthorizedRows] = {}
     junctions: dict[str, Visible] = {}
+    as_caller: bool = False
 
 
 class AuthorizedList(msgspec.Struct, frozen=True, kw_only=True):
     identity: Identity
     answer: Answer
     rows: AuthorizedRows
+
+    @property
+    def as_caller(self) -> bool:
+        return self.rows.as_caller
 
 
 class AuthorizedInsert(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +87,7 @@ class AuthorizedInsert(msgspec.Struct, frozen=True, kw_only=True):
     merge_old: Expr
     merge_new: Expr
     rows: AuthorizedRows | None
+    as_caller: bool = False
 
 
 class AuthorizedUpdate(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +99,7 @@ class AuthorizedUpdate(msgspec.Struct, frozen=True, kw_only=True):
     old: Expr
     new: Expr
     rows: AuthorizedRows | None
+    as_caller: bool = False
 
 
 class AuthorizedDelete(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +109,7 @@ class AuthorizedDelete(msgspec.Struct, frozen=True, kw_only=True):
     plan: DeletePlan
     visible: Visible
     rows: AuthorizedRows | None
+    as_caller: bool = False
 
 
 class AuthorizedCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +136,7 @@ def authorize(plan: CallPlan, identity: Identity, rules: RuleSet, grants: Grants
 
 def authorize(plan: Plan, identity: Identity, rules: RuleSet, grants: Grants = Grants()) -> Authorized:  # noqa: B008 - frozen
     """The plan with everything the rules have to say about it. Raises Forbidden for what is not for this caller."""
-    caller = _Caller(identity, rules, grants)
+    caller = _Caller(identity, rules, grants, as_caller=_meets_adopted(plan, rules))
     if isinstance(plan, ListPlan):
         rows = caller.rows(plan.rows)
         answer = plan.answer
@@ -154,25 +167,33 @@ def as_stored(authorized: AuthorizedWrite) -> AuthorizedWrite:
 
 
 class _Caller:
-    def __init__(self, identity: Identity, rules: RuleSet, grants: Grants) -> None:
+    """as_caller: the statement runs under the policies, which then stand for the rules of every collection in it."""
+
+    def __init__(self, identity: Identity, rules: RuleSet, grants: Grants, *, as_caller: bool) -> None:
         self.identity = identity
         self.rules = rules
         self.grants = grants
+        self.as_caller = as_caller
         self.bypasses = identity.bypasses_rules
         self.patterns = identity.role in grants.patterns
 
     def row(self, collection: Collection, operation: Operation) -> Expr:
-        return TRUE if self.bypasses else self.rules.row(collection.name, operation)
+        return TRUE if self.bypasses or self.as_caller else self.rules.row(collection.name, operation)
 
     def visible(self, collection: Collection, rule: Expr) -> Visible:
-        if self.bypasses:
-            return Visible(collection=collection.name, rule=TRUE)
         name = collection.name
-        masks = tuple(
-            (field.name, self.rules.read(name, field.name)) for field in collection.fields if not field.hidden
-        )
+        if collection.adopted:
+            return Visible(collection=name, rule=TRUE, bare=True)
+        if self.bypasses:
+            return Visible(collection=name, rule=TRUE)
+        masks = tuple((field.name, self.mask(name, field.name)) for field in collection.fields if not field.hidden)
         plain = len(masks) == len(collection.fields) and all(mask == TRUE for _, mask in masks)
         return Visible(collection=name, rule=rule, masks=None if plain else masks)
+
+    def mask(self, collection: str, field: str) -> Expr:
+        """A policy masks no field, so one with a rule of its own is not granted to callers: as them it stays null."""
+        mask = self.rules.read(collection, field)
+        return FALSE if self.as_caller and mask != TRUE else mask
 
     def rows(self, plan: ReadPlan, *, ruled: bool = True, embedded: bool = False) -> AuthorizedRows:
         """ruled: without it the rows are a function's, which answers for them; fields keep their rules."""
@@ -184,7 +205,7 @@ class _Caller:
         if plan.collection is not None:
             visible = self.visible(plan.collection, self.row(plan.collection, "select") if ruled else TRUE)
         if not plan.embeds:
-            return AuthorizedRows(plan=plan, visible=visible)
+            return AuthorizedRows(plan=plan, visible=visible, as_caller=self.as_caller)
         catalog = self.rules.catalog
         junctions = {}
         embeds = {}
@@ -195,7 +216,7 @@ class _Caller:
             function = embed.relation.computed
             self.check_functions(() if function is None else (function,))
             embeds[embed.alias] = self.rows(embed.plan, ruled=function is None, embedded=True)
-        return AuthorizedRows(plan=plan, visible=visible, embeds=embeds, junctions=junctions)
+        return AuthorizedRows(plan=plan, visible=visible, embeds=embeds, junctions=junctions, as_caller=self.as_caller)
 
     def returned(self, answer: Answer) -> AuthorizedRows | None:
         return None if answer.rows is None else self.rows(answer.rows)
@@ -205,7 +226,11 @@ class _Caller:
         return TRUE if answer.rows is None else self.row(collection, "select")
 
     def fields(self, collection: Collection, named: tuple[str, ...]) -> Expr:
-        return TRUE if self.bypasses else all_of(*(self.rules.write(collection.name, name) for name in named))
+        return (
+            TRUE
+            if self.bypasses or self.as_caller
+            else all_of(*(self.rules.write(collection.name, name) for name in named))
+        )
 
     def insert(self, plan: InsertPlan) -> AuthorizedInsert:
         collection = plan.collection
@@ -225,6 +250,7 @@ class _Caller:
             merge_old=merge_old,
             merge_new=merge_new,
             rows=self.returned(plan.answer),
+            as_caller=self.as_caller,
         )
 
     def update(self, plan: UpdatePlan) -> AuthorizedUpdate:
@@ -240,6 +266,7 @@ class _Caller:
             old=named,
             new=all_of(update, named, self.shown(collection, plan.answer)),
             rows=self.returned(plan.answer),
+            as_caller=self.as_caller,
         )
 
     def delete(self, plan: DeletePlan) -> AuthorizedDelete:
@@ -252,6 +279,7 @@ class _Caller:
             plan=plan,
             visible=self.visible(collection, rule),
             rows=self.returned(plan.answer),
+            as_caller=self.as_caller,
         )
 
     def call(self, plan: CallPlan) -> AuthorizedCall:
@@ -269,6 +297,29 @@ class _Caller:
             raise PatternsOff()
 
 
+def _meets_adopted(plan: Plan, rules: RuleSet) -> bool:
+    """Whether anything that the plan names is adopted."""
+
+    def adopted(rows: ReadPlan | None) -> bool:
+        if rows is None:
+            return False
+        if rows.collection is not None and rows.collection.adopted:
+            return True
+        for embed in rows.embeds:
+            junction = embed.relation.junction
+            if junction is not None and rules.catalog.collections[junction.collection].adopted:
+                return True
+            if adopted(embed.plan):
+                return True
+        return False
+
+    if isinstance(plan, ListPlan):
+        return adopted(plan.rows)
+    if isinstance(plan, CallPlan):
+        return adopted(plan.answer.rows)
+    return plan.collection.adopted or adopted(plan.answer.rows)
+
+
 def _hides(rows: AuthorizedRows) -> bool:
     """Whether a count of them depends on something the caller does not see.
 
@@ -277,7 +328,9 @@ def _hides(rows: AuthorizedRows) -> bool:
     visible, collection = rows.visible, rows.plan.collection
     if collection is not None and collection.view:
         return True  # it may leave rows of its tables out
-    if visible is not None and (visible.rule != TRUE or any(mask != TRUE for _, mask in visible.masks or ())):
+    if visible is not None and (
+        visible.bare or visible.rule != TRUE or any(mask != TRUE for _, mask in visible.masks or ())
+    ):
         return True
     tested = {tested_embed(Column(name)) for name in own_columns(rows.plan.where)}
     counted = [embed.alias for embed in rows.plan.embeds if embed.inner or embed.alias in tested]

@@ -153,7 +153,7 @@ def is_expr(item: Expr, word: str) -> Expr:
 def typed_value(text: str, type: ColumnType) -> Value:
     """A literal of a column's type. Raises InvalidValue for what is no array where one is needed."""
     if type.element is not None:
-        return Value(parse_array(text), type.name)
+        return Value(parse_array(text), type.bind)
     return Value(text, type.bind)
 
 
@@ -161,7 +161,7 @@ def _in(item: Expr, type: ColumnType, values: tuple[str | None, ...]) -> Expr:
     if values and (type.element is not None or type.is_range):
         # No array of arrays and no array of ranges can be bound.
         return Or(tuple(Binary("=", item, typed_value(text, type)) for text in values if text is not None))
-    return Quantified("=", item, "any", Value(values, f"{type.name}[]"))
+    return Quantified("=", item, "any", Value(values, type.bind_list))
 
 
 def _quantified(
@@ -172,7 +172,7 @@ def _quantified(
         return Quantified(_PATTERNS[operator], item, quantifier, patterns)
     if operator not in _TYPED or type.element is not None or type.is_range:
         raise Unsupported(f"{operator}({quantifier}) cannot be used on {type.name}")
-    return Quantified(_TYPED[operator], item, quantifier, Value(texts, f"{type.name}[]"))
+    return Quantified(_TYPED[operator], item, quantifier, Value(texts, type.bind_list))
 
 
 def _pattern(operator: str, text: str) -> str:

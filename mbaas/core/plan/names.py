@@ -45,8 +45,15 @@ class ColumnType(msgspec.Struct, frozen=True):
 
     @property
     def bind(self) -> str:
-        """The type as a value is bound by: a range is read from text, there is no codec for it."""
-        return f"text::{self.name}" if self.is_range else self.name
+        """The type as a value is bound by: what has no codec is read from text."""
+        if self.is_range or not known_type(self.element or self.name):
+            return f"text{'' if self.element is None else '[]'}::{self.name}"
+        return self.name
+
+    @property
+    def bind_list(self) -> str:
+        """The type as several values are bound by, for one that is no array."""
+        return f"{self.name}[]" if known_type(self.name) else f"text[]::{self.name}[]"
 
 
 def column_type(spelling: str) -> ColumnType:
@@ -130,7 +137,7 @@ def perhaps(name: str, known: Iterable[str]) -> str | None:
 def _asking_defaults(collection: Collection, catalog: Catalog) -> dict[str, Expr]:
     """Inline they are expressions, since our own statements carry no claims for ``auth.uid()`` to find."""
     found: dict[str, Expr] = {}
-    for field in collection.fields:
+    for field in () if collection.adopted else collection.fields:
         if field.default is not None and _ASKS.search(field.default):
             with contextlib.suppress(RuleError):  # more than rules can say: then it stays the database's to evaluate
                 found[field.name] = parse_default(field.default, collection=collection, catalog=catalog)

@@ -81,14 +81,14 @@ class Resolver:
     def owner(self, collection: Collection) -> Owner:
         return Owner(collection.name, self.columns(collection.name), self.names.computed(collection.name))
 
-    def writes(self, field: Field) -> bool:
+    def writes(self, collection: Collection, field: Field) -> bool:
         """Whether a caller's value is taken at all. Without the service key what the server fills is dropped."""
-        return self.privileged or not (field.managed or field.generated is not None)
+        return self.privileged or collection.adopted or not (field.managed or field.generated is not None)
 
     def fixes(self, collection: Collection, field: Field) -> bool:
         """Whether it stays as it was made: a key that the server hands out."""
         handed_out = field.default is not None or field.identity
-        return not self.privileged and field.name in collection.key and handed_out
+        return not (self.privileged or collection.adopted) and field.name in collection.key and handed_out
 
     def where(self, collection: Collection, parts: ReadParts) -> tuple[Expr, tuple[Function, ...]]:
         """The filters of the collection itself, for a write, and the functions whose fields they read.

@@ -12,7 +12,8 @@ def visible(catalog: Catalog, role: Role) -> Catalog:
     """The catalog without what does not exist for a role.
 
     The service key sees all. For others hidden fields are gone, and foreign keys over them with these; so are
-    collections of which no operation has a rule, and functions the role may not execute.
+    collections of which no operation has a rule, and functions the role may not execute. What is adopted is there for
+    everybody: the database says who may do what with it.
     """
     if role == "service_role":
         return catalog
@@ -21,7 +22,8 @@ def visible(catalog: Catalog, role: Role) -> Catalog:
             collection, fields=tuple(field for field in collection.fields if not field.hidden)
         )
         for name, collection in catalog.collections.items()
-        if any(
+        if collection.adopted
+        or any(
             rule is not None
             for rule in (
                 collection.rules.select,

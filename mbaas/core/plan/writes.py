@@ -16,7 +16,7 @@ from mbaas.core.schema.catalog import Collection, Field
 
 def resolve_insert(query: InsertQuery, resolver: Resolver) -> InsertPlan:
     collection = _writable(query.collection, resolver)
-    fields = tuple(field for field in _named(query.columns, collection, resolver) if resolver.writes(field))
+    fields = tuple(field for field in _named(query.columns, collection, resolver) if resolver.writes(collection, field))
     return InsertPlan(
         collection=collection,
         payload=query.payload,
@@ -38,7 +38,7 @@ def resolve_update(query: UpdateQuery, resolver: Resolver) -> UpdatePlan:
     return UpdatePlan(
         collection=collection,
         payload=query.payload,
-        fields=tuple(field for field in named if resolver.writes(field) and field not in fixed),
+        fields=tuple(field for field in named if resolver.writes(collection, field) and field not in fixed),
         fixed=fixed,
         where=where,
         computed=computed,

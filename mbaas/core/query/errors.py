@@ -286,3 +286,9 @@ class UnknownPath(NotFound):
 
     def __init__(self) -> None:
         super().__init__("Invalid path specified in request URL")
+
+
+class ReferenceInvalid(QueryError):
+    """An operation of a batch refers to what is not there, or where nothing can be referred to."""
+
+    code = "batch_reference_invalid"

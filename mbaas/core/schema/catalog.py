@@ -103,7 +103,9 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     """A PostgreSQL table of schema ``public`` and how it is served. ``key``: primary key columns, in order.
 
     view: it is a view, somebody else's to make, which can only be read. origins: by a column of the view, the
-    collection and field that it shows as they are.
+    collection and field that it shows as they are. adopted: somebody else's to make and to change; who may do what with
+    it is for the grants and policies of the database, so what is asked of it is asked as the caller. foreigns: the
+    foreign keys of an adopted one, under the names they have.
     """
 
     name: str
@@ -119,6 +121,8 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     description: str | None = None
     view: bool = False
     origins: dict[str, tuple[str, str]] = {}
+    adopted: bool = False
+    foreigns: tuple[ForeignKey, ...] = ()
 
     def field(self, name: str) -> Field | None:
         return next((field for field in self.fields if field.name == name), None)
@@ -126,7 +130,7 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def foreign_keys(self) -> tuple[ForeignKey, ...]:
         """Every foreign key, named as PostgreSQL would name it: ``posts_author_fkey``."""
-        return tuple(
+        return self.foreigns or tuple(
             ForeignKey(
                 name=object_name(self.name, field.name, "fkey"), columns=(field.name,), reference=field.references
             )
@@ -160,7 +164,8 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
 
     returns: PostgreSQL's spelling; ``void`` for none. returns_set: an array of rows on the wire. collection: set when
     the result is a row of that collection. composite: the result has columns (``columns`` names them for a table type).
-    execute: roles that may call it. one_row: a set that says of itself that it has a row at most.
+    execute: roles that may call it. adopted: somebody else's to make and to grant. one_row: a set that says of itself
+    that it has a row at most.
 
     of: the collection whose row is its only argument, and row: the columns of that, in order. Such a function is a
     field of the collection, computed when it is asked for; one that gives rows of a collection is a relation to it.
@@ -175,6 +180,7 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     columns: tuple[tuple[str, str], ...] = ()
     volatility: Volatility = "volatile"
     execute: tuple[str, ...] = ()
+    adopted: bool = False
     one_row: bool = False
     of: str | None = None
     row: tuple[str, ...] = ()

@@ -40,7 +40,7 @@ def _seen(
             )
         table, column = origins.get(field.name, ("", ""))
         shown = catalog.collections[table].field(column) if table in catalog.collections else None
-        if shown is not None and _guarded(shown) and not _guarded(field):
+        if not view.adopted and shown is not None and _guarded(shown) and not _guarded(field):
             raise ConfigError(
                 f"collections.{view.name}.fields.{field.name}: shows {table}.{column}, which has a rule of its own",
                 hint='say who may read it here: read = "...", or hidden = true',

@@ -41,7 +41,7 @@ def may_raise(expr: t.Expr) -> bool:
         elif isinstance(part, t.Binary | t.Quantified):
             if part.op in _RAISING and not (part.op in _LIKE and _is_whole_pattern(part.right)):
                 return True
-        elif isinstance(part, t.Value) and part.type.startswith("text::"):
+        elif isinstance(part, t.Value) and part.type.startswith(("text::", "text[]::")):
             return True
     return False
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from mbaas.core.expr.types import TRUE, And, Claim, Column, Expr
+from mbaas.core.expr.types import FALSE, TRUE, And, Claim, Column, Expr
 from mbaas.core.expr.walk import own_columns
 from mbaas.core.identity import Identity
 from mbaas.core.plan.authorize import AuthorizedRows, Visible
@@ -53,21 +53,29 @@ class Rows:
     def expr(self, expr: Expr, column: Callable[[Column], Fragment]) -> Fragment:
         return render_expr(expr, column=column, identity=self.identity)
 
+    def is_caller(self) -> Fragment:
+        """For a statement without rules, since policies hold it: run as anybody else it finds and writes nothing."""
+        return concat("current_user = ", quote_text(self.identity.role))
+
     def visible(self, visible: Visible, alias: str, source: Fragment | None = None) -> Fragment:
         """A relation in parentheses. source: other rows of that collection, as a write returns them."""
         column = of(alias)
         columns = sql("*")
         if visible.masks is not None:
-            columns = join(", ", (self.masked(name, mask, column) for name, mask in visible.masks))
+            columns = join(", ", (self.masked(visible.collection, name, mask, column) for name, mask in visible.masks))
         table = identifier("public", visible.collection) if source is None else source
+        if visible.bare:
+            return table
         where = _NOTHING if visible.rule == TRUE else concat(" where ", self.expr(visible.rule, column))
         return concat("(select ", columns, " from ", table, f" {alias}", where, ")")
 
-    def masked(self, name: str, mask: Expr, column: Callable[[Column], Fragment]) -> Fragment:
+    def masked(self, collection: str, name: str, mask: Expr, column: Callable[[Column], Fragment]) -> Fragment:
         """A column for a select list, null where its rule does not hold."""
         plain = column(Column(name))
         if mask == TRUE:
             return plain
+        if mask == FALSE:
+            return concat(_null(collection, name), " as ", identifier(name))
         return concat("case when ", self.expr(mask, column), " then ", plain, " end as ", identifier(name))
 
     def select(
@@ -114,6 +122,8 @@ class Rows:
         column = self.columns(rows, alias)
         fenced = rows.visible is not None and rows.visible.rule != TRUE
         safe: list[Fragment] = [] if link is None else [link]
+        if rows.as_caller:
+            safe.append(self.is_caller())
         risky: list[Fragment] = []
         for condition in _conditions(rows.plan):
             kept = risky if fenced and _may_raise(condition, rows) else safe
@@ -143,10 +153,14 @@ class Rows:
         def masked(column: Column) -> Fragment:
             mask = masks.get(column.name)
             found = plain(column)
+            if mask == FALSE:
+                return _null(visible.collection, column.name)
             return found if mask is None else concat("case when ", self.expr(mask, plain), " then ", found, " end")
 
         rule = None if visible.rule == TRUE else self.expr(visible.rule, plain)
         parts = [] if rule is None else [rule]
+        if rows.as_caller:
+            parts.append(self.is_caller())
         for condition in _conditions(rows.plan):
             found = self.expr(condition, column)
             if rule is not None and _may_raise(condition, rows):
@@ -174,7 +188,7 @@ class Rows:
         function = next(function for function in rows.plan.computed if function.name == name)
         call = self._call(function, rows, column)
         # What depends on the row alone asks nothing of the database, so that it does not matter who asks.
-        return call if function.volatility == "immutable" else self._as_caller(call)
+        return call if function.volatility == "immutable" or rows.as_caller else self._as_caller(call)
 
     def _call(self, function: Function, rows: AuthorizedRows, column: Callable[[Column], Fragment]) -> Fragment:
         """A function of the row. A field that is hidden from the caller is null in it."""
@@ -211,7 +225,8 @@ class Rows:
         call = self._call(function, rows, of(alias))
         found = concat("(select json_agg(f.v) from (select ", call, " as v offset 0) f where not (f.v is null))")
         target = concat("null::", identifier("public", embed.relation.target))
-        return concat("json_populate_recordset(", target, ", ", self._as_caller(found), ")"), None
+        called = found if rows.as_caller else self._as_caller(found)
+        return concat("json_populate_recordset(", target, ", ", called, ")"), None
 
     def _link(self, rows: AuthorizedRows, embed: Embed, alias: str) -> Fragment:
         """What ties the embed's rows to the row of ``alias``."""
@@ -300,6 +315,11 @@ class Rows:
                 if output in rows.plan.outputs and isinstance(output, FieldOutput) and output.expr == term.expr:
                     return sql(f"{position}{ending}")
         return concat(self.expr(term.expr, self.columns(rows, alias)), ending)
+
+
+def _null(collection: str, name: str) -> Fragment:
+    """A null of the column's type, that needs no right to the column."""
+    return concat("(null::", identifier("public", collection), ").", identifier(name))
 
 
 def keys(plan: ReadPlan) -> tuple[str, ...]:

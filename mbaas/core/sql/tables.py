@@ -15,11 +15,15 @@ _URL = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s/$.?#][^\s]*$"
 
 
 def tables(catalog: Catalog) -> dict[str, Table]:
-    """Every collection's table, by name; views are not ours to make.
+    """Every collection's table, by name; views and what is adopted are not ours to make.
 
     Raises ConfigError for names PostgreSQL cannot hold, or holds only once.
     """
-    found = {name: _table(collection) for name, collection in catalog.collections.items() if not collection.view}
+    found = {
+        name: _table(collection)
+        for name, collection in catalog.collections.items()
+        if not (collection.view or collection.adopted)
+    }
     taken: dict[str, str] = {}
     for table in found.values():
         for name in sorted(table.relations):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
 from mbaas.core.expr.types import TRUE, And, Column, Expr, all_of
 from mbaas.core.expr.walk import own_columns
 from mbaas.core.plan.authorize import (
@@ -16,9 +18,8 @@ from mbaas.core.plan.authorize import (
     AuthorizedRows,
     AuthorizedUpdate,
     AuthorizedWrite,
-    Visible,
 )
-from mbaas.core.plan.types import Answer, DeletePlan, InsertPlan, ReadPlan, UpdatePlan
+from mbaas.core.plan.types import AggregateOutput, Answer, FieldOutput, InsertPlan, ReadPlan
 from mbaas.core.schema.catalog import Collection, Field
 from mbaas.core.sql.fragment import (
     Fragment,
@@ -53,7 +54,11 @@ def compose_write(authorized: AuthorizedWrite) -> Fragment:
         written = _update(authorized, rows)
     else:
         written = _delete(authorized, rows)
-    return concat("with written as (", written, ") ", _tail(authorized.plan.answer, authorized.rows, rows))
+    answer = authorized.plan.answer
+    if authorized.as_caller:
+        # What would end it asks things of ours that no caller may; whoever runs the statement looks at the counts.
+        answer = msgspec.structs.replace(answer, singular=False, max_affected=None)
+    return concat("with written as (", written, ") ", _tail(answer, authorized.rows, rows))
 
 
 def render_exists(plan: InsertPlan) -> Statement:
@@ -64,7 +69,7 @@ def render_exists(plan: InsertPlan) -> Statement:
         return Statement("select false")
     target = [field for field in plan.fields if field.name in conflict.target]
     same = join(" and ", (concat("r0.", identifier(f.name), " = ", identifier("p", f.name)) for f in target))
-    payload = concat("json_to_recordset(", value(plan.payload, "json"), ") as p", _types(target))
+    payload = concat("json_to_recordset(", value(plan.payload, "json"), ") as p", record_types(target))
     table = identifier("public", plan.collection.name)
     return statement(concat("select exists (select 1 from ", table, " r0, ", payload, " where ", same, ")"))
 
@@ -88,17 +93,25 @@ def _insert(authorized: AuthorizedInsert, rows: Rows) -> Fragment:
         computed = [_settable(plan.collection)]
     fields = (*plan.fields, *computed)
     source = _proposed(authorized, rows, fields, fenced=bool(computed) or plan.missing_default)
-    source = _generated(source, plan.collection, read, "i")
+    source = generated(source, plan.collection, read, "i")
     names = join(", ", (identifier(field.name) for field in fields))
     picked = join(", ", (identifier("i", field.name) for field in fields))
     override = " overriding system value" if any(field.identity for field in computed) else ""
     check = _NOTHING
-    if authorized.new != TRUE:
+    if authorized.as_caller:
+        check = concat(" where ", rows.is_caller())
+    elif authorized.new != TRUE:
         check = concat(" where ", _or_refuse(rows.expr(authorized.new, of("i")), plan.collection))
     return concat(
         *("insert into ", table, f" as {ROOT} (", names, f"){override} select ", picked, " from ", source, " i", check),
-        *(_on_conflict(authorized, rows), _returning(authorized.rows, f"{ROOT}.xmax = 0")),
+        *(_on_conflict(authorized, rows), _returning(authorized.rows, _is_new(authorized))),
     )
+
+
+def _is_new(authorized: AuthorizedInsert) -> str:
+    """Whether a row was not there before. To ask takes the right to read, which who inserts need not have."""
+    conflict = authorized.plan.conflict
+    return "true" if authorized.as_caller and (conflict is None or conflict.update is None) else f"{ROOT}.xmax = 0"
 
 
 def _proposed(authorized: AuthorizedInsert, rows: Rows, fields: Iterable[Field], *, fenced: bool) -> Fragment:
@@ -122,10 +135,10 @@ def _proposed(authorized: AuthorizedInsert, rows: Rows, fields: Iterable[Field],
             "json_array_elements(",
             payload,
             ") e(value) cross join lateral json_to_record(e.value) as p",
-            _types(plan.fields),
+            record_types(plan.fields),
         )
     else:
-        records = concat("json_to_recordset(", payload, ") as p", _types(plan.fields))
+        records = concat("json_to_recordset(", payload, ") as p", record_types(plan.fields))
     return concat("(select ", join(", ", columns), " from ", records, " offset 0)" if fenced else ")")
 
 
@@ -141,7 +154,8 @@ def _default(field: Field, authorized: AuthorizedInsert, rows: Rows) -> Fragment
 
 def _settable(collection: Collection) -> Field:
     """A field that can be given the value it would have anyway, for a row of defaults only."""
-    return next(field for field in collection.fields if field.generated is None)
+    plain = [field for field in collection.fields if field.generated is None]
+    return next((field for field in plain if not field.identity), plain[0]) if collection.adopted else plain[0]
 
 
 def _on_conflict(authorized: AuthorizedInsert, rows: Rows) -> Fragment:
@@ -194,24 +208,25 @@ def _update(authorized: AuthorizedUpdate, rows: Rows) -> Fragment:
     payload = _NOTHING
     if plan.fields or plan.fixed:
         named = (*plan.fields, *plan.fixed)
-        payload = concat(" from json_to_record(", value(plan.payload, "json"), ") as p", _types(named))
+        payload = concat(" from json_to_record(", value(plan.payload, "json"), ") as p", record_types(named))
     return concat(
         *("update ", identifier("public", collection.name), f" {ROOT} set ", join(", ", changes), payload),
-        *(_target(plan, authorized.visible, rows), _returning(authorized.rows, "false")),
+        *(_target(authorized, rows), _returning(authorized.rows, "false")),
     )
 
 
 def _delete(authorized: AuthorizedDelete, rows: Rows) -> Fragment:
     plan = authorized.plan
     table = identifier("public", plan.collection.name)
-    where = _target(plan, authorized.visible, rows)
+    where = _target(authorized, rows)
     return concat("delete from ", table, f" {ROOT}", where, _returning(authorized.rows, "false"))
 
 
-def _target(write: UpdatePlan | DeletePlan, visible: Visible, rows: Rows) -> Fragment:
+def _target(authorized: AuthorizedUpdate | AuthorizedDelete, rows: Rows) -> Fragment:
     """The WHERE clause that picks the rows to write: those the rules let the caller see and the filters want."""
+    write = authorized.plan
     plan = ReadPlan(collection=write.collection, outputs=(), where=write.where, computed=write.computed)
-    return rows.target(AuthorizedRows(plan=plan, visible=visible))
+    return rows.target(AuthorizedRows(plan=plan, visible=authorized.visible, as_caller=authorized.as_caller))
 
 
 # --- shared ----------------------------------------------------------------------------------------------------------
@@ -240,14 +255,14 @@ def _holds_after(check: Expr, assigned: Mapping[str, Fragment], collection: Coll
     """The check on the row as it will be: what is assigned, the rest as it is, generated columns computed anew."""
 
     def after(name: str) -> Fragment:
-        return assigned.get(name) or (_touched(collection, name) or of(ROOT)(Column(name)))
+        return assigned.get(name) or (touched(collection, name) or of(ROOT)(Column(name)))
 
     read = own_columns(check)
     if not any(field.generated is not None and field.name in read for field in collection.fields):
         return rows.expr(check, lambda column: after(column.name))
     stored = (field.name for field in collection.fields if field.generated is None)
     row = concat("(select ", join(", ", (concat(after(name), " as ", identifier(name)) for name in stored)), ")")
-    return concat("(select ", rows.expr(check, of("n")), " from ", _generated(row, collection, read, "n"), " n)")
+    return concat("(select ", rows.expr(check, of("n")), " from ", generated(row, collection, read, "n"), " n)")
 
 
 def _not_implied(new: Expr, old: Expr, assigned: Iterable[str], collection: Collection) -> Expr:
@@ -255,19 +270,19 @@ def _not_implied(new: Expr, old: Expr, assigned: Iterable[str], collection: Coll
     settled = old.items if isinstance(old, And) else (old,)
     moving = set(assigned)
     for field in collection.fields:
-        if field.generated is not None or _touched(collection, field.name) is not None:
+        if field.generated is not None or touched(collection, field.name) is not None:
             moving.add(field.name)
     parts = new.items if isinstance(new, And) else (new,)
     return all_of(*(part for part in parts if part not in settled or not moving.isdisjoint(own_columns(part))))
 
 
-def _touched(collection: Collection, name: str) -> Fragment | None:
+def touched(collection: Collection, name: str) -> Fragment | None:
     """``updated_at`` becomes now by a trigger, which a check before it cannot see."""
     field = collection.field(name)
     return sql("now()") if field is not None and field.managed and name == "updated_at" else None
 
 
-def _generated(source: Fragment, collection: Collection, read: set[str], alias: str) -> Fragment:
+def generated(source: Fragment, collection: Collection, read: set[str], alias: str) -> Fragment:
     """The rows with those generated columns that are read. Their expressions name columns bare, so they stand alone."""
     computed = [
         concat("(", field.generated, ") as ", identifier(field.name))
@@ -288,10 +303,24 @@ def _or_fixed(field: Field) -> Fragment:
     return concat("case when ", same, " then true else mbaas.keep(", quote_text(field.name), ") end")
 
 
-def _types(fields: Iterable[Field]) -> Fragment:
+def record_types(fields: Iterable[Field]) -> Fragment:
     return concat("(", join(", ", (sql(f"{quote(field.name)} {field.type.sql}") for field in fields)), ")")
 
 
 def _returning(shown: AuthorizedRows | None, inserted: str) -> str:
     """inserted: SQL that tells whether the row is new."""
-    return f" returning {'' if shown is None else ROOT + '.*, '}({inserted}) as {_INSERTED}"
+    return f" returning {_given_back(shown)}({inserted}) as {_INSERTED}"
+
+
+def _given_back(shown: AuthorizedRows | None) -> str:
+    """Whole rows, or of a table that the caller's own rights hold for the columns that are asked for."""
+    if shown is None:
+        return ""
+    plan, visible = shown.plan, shown.visible
+    if visible is None or not visible.bare or plan.embeds or plan.computed:
+        return f"{ROOT}.*, "
+    asked = [output.expr for output in plan.outputs if isinstance(output, FieldOutput)]
+    asked += [term.expr for term in plan.order]
+    asked += [o.argument for o in plan.outputs if isinstance(o, AggregateOutput) and o.argument is not None]
+    names = sorted({name for expr in (*asked, plan.where) for name in own_columns(expr)})
+    return "".join(f"{ROOT}.{quote(name)}, " for name in names)

@@ -52,24 +52,26 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         return None if found is None else found.decode("latin-1")
 
     async def body(self) -> bytes:
-        """The whole body, which the edge counts. Raises BodyInvalid when the caller went away in the middle."""
+        """See ``read_body``."""
         if not self.kept:
-            self.kept.append(await self._read())
+            self.kept.append(await read_body(self.receive))
         return self.kept[0]
 
-    async def _read(self) -> bytes:
-        message = await self.receive()
-        if not message.get("more_body") and message["type"] == "http.request":
-            found: bytes = message.get("body", b"")
-            return found
-        parts = []
-        while True:
-            if message["type"] != "http.request":
-                raise BodyInvalid("The body ended before its end")
-            parts.append(message.get("body", b""))
-            if not message.get("more_body"):
-                return b"".join(parts)
-            message = await self.receive()
+
+async def read_body(receive: Receive) -> bytes:
+    """The whole body, which the edge counts. Raises BodyInvalid when the caller went away in the middle."""
+    message = await receive()
+    if not message.get("more_body") and message["type"] == "http.request":
+        found: bytes = message.get("body", b"")
+        return found
+    parts = []
+    while True:
+        if message["type"] != "http.request":
+            raise BodyInvalid("The body ended before its end")
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+        message = await receive()
 
 
 def read_head(scope: Scope, receive: Receive, identity: Identity, prefix: str, rest: RestSettings = _REST) -> Asked:

@@ -44,6 +44,7 @@ TABLE: dict[type[MbaasError], tuple[int, str | None]] = {
     query.UnknownPath: (404, "PGRST125"),
     query.Unsupported: (400, "PGRST127"),
     query.MaxAffectedUnsupported: (400, "PGRST128"),
+    query.ReferenceInvalid: (400, None),
     query.NoRelationship: (400, "PGRST200"),
     query.AmbiguousRelationship: (300, "PGRST201"),
     query.UnknownFunction: (404, "PGRST202"),
@@ -58,6 +59,8 @@ TABLE: dict[type[MbaasError], tuple[int, str | None]] = {
     plan.NoUniqueTarget: (400, "42P10"),
     errors.InvalidValue: (400, "22P02"),
     errors.Forbidden: (403, "42501"),
+    errors.IdempotencyKeyInvalid: (400, None),
+    errors.IdempotencyKeyReused: (422, None),
     errors.NotFound: (404, None),
     errors.Conflict: (409, None),
     errors.TooLarge: (413, None),
@@ -147,7 +150,7 @@ def _headers(error: MbaasError, status: int) -> tuple[tuple[str, str], ...]:
         return (("www-authenticate", "Bearer"),)
     if isinstance(error, query.RangeInvalid) and error.total is not None:
         return (("content-range", f"*/{error.total}"),)
-    if isinstance(error, RateLimited | Unavailable):
+    if isinstance(error, errors.IdempotencyInProgress | RateLimited | Unavailable):
         return (("retry-after", str(error.retry_after_s)),)
     return ()
 

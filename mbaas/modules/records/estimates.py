@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from mbaas.adapters.postgres.database import Database
+from mbaas.adapters.postgres.enlisted import Door
 from mbaas.core.plan.authorize import AuthorizedList
 from mbaas.core.sql.read import EXACT_UP_TO, render_estimate
 from mbaas.modules.records.results import Page
 
 
-async def estimated(page: Page, authorized: AuthorizedList, database: Database) -> Page:
+async def estimated(page: Page, authorized: AuthorizedList, database: Door) -> Page:
     """The page with its total. Only for rows that nothing is hidden of: ``authorize`` sees to that."""
     plan = authorized.rows.plan
     total = page.total

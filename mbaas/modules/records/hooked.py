@@ -7,13 +7,14 @@ caller sees of them is asked in a last statement of the transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeAlias
 
 import msgspec
 
 from mbaas.adapters.postgres.as_caller import AsCaller
-from mbaas.adapters.postgres.database import Database, Transaction
+from mbaas.adapters.postgres.database import Transaction
+from mbaas.adapters.postgres.enlisted import Door
 from mbaas.core.errors import UnknownPayloadField
 from mbaas.core.plan.authorize import AuthorizedDelete, AuthorizedInsert, AuthorizedUpdate, AuthorizedWrite, as_stored
 from mbaas.core.plan.types import Conflict, DeletePlan, InsertPlan, UpdatePlan, WritePlan
@@ -47,9 +48,11 @@ _RAW_ROWS = msgspec.json.Decoder(list[_Raw])
 class HookedWrites:
     """The same writes as without hooks, with hooks."""
 
-    def __init__(self, database: Database, hooks: Hooks) -> None:
+    def __init__(self, database: Door, hooks: Hooks, emit: Callable[[Done], Awaitable[None]] | None = None) -> None:
+        """emit: takes what is to be told once it is committed; ``None``: the hooks themselves, it is by then."""
         self._database = database
         self._hooks = hooks
+        self._emit = emit or hooks.emit
 
     def concerns(self, plan: WritePlan) -> bool:
         """Whether any hook is about this write. A merge may update as well as create."""
@@ -62,12 +65,13 @@ class HookedWrites:
     async def write(self, authorized: AuthorizedWrite) -> Written:
         """Runs the hooks around the write, and tells those that come after once it is committed."""
         rollback = authorized.plan.answer.rollback
-        async with self._database.transaction(commit=not rollback) as transaction:
+        caller = authorized.identity if authorized.as_caller else None
+        async with self._database.transaction(caller=caller, commit=not rollback) as transaction:
             write = _Write(authorized, self._hooks, transaction)
             await write.run()
             written = await write.answer()
         for event in () if rollback else write.done():
-            await self._hooks.emit(event)
+            await self._emit(event)
         return written
 
 
@@ -85,7 +89,7 @@ class _Write:
         self.about: dict[str, Any] = {
             "collection": self.collection.name,
             "identity": authorized.identity,
-            "transaction": AsCaller(transaction, authorized.identity),
+            "transaction": AsCaller(transaction, authorized.identity, already=authorized.as_caller),
         }
         # By id() of a record, with the record, so that it lives as long: its values as they were spelled.
         self.spelled: dict[int, tuple[Record, _Raw]] = {}

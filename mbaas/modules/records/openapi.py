@@ -14,6 +14,7 @@ from mbaas.core.plan.visible import visible
 from mbaas.core.query.headers import content_type
 from mbaas.core.query.types import Media
 from mbaas.core.schema.catalog import Catalog, Collection, Function
+from mbaas.modules.records.batch_openapi import ANSWERS, BODY
 from mbaas.modules.records.json_schema import (
     Schema,
     change_schema,
@@ -23,6 +24,7 @@ from mbaas.modules.records.json_schema import (
     type_schema,
 )
 
+_ANY_REFUSAL = ("400", "401", "403", "404", "406", "409", "413", "422")
 _NOT_IN_A_KEY = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -54,6 +56,7 @@ def openapi_document(catalog: Catalog, *, info: Info, role: Role) -> Schema:
     paths |= {
         "/rpc/" + quote(name, safe=""): _function_path(name, overloads, seen) for name, overloads in functions.items()
     }
+    paths["/"] = {"post": _batch(info)}
     return {
         "openapi": "3.1.0",
         "jsonSchemaDialect": "https://spec.openapis.org/oas/3.1/dialect/base",
@@ -61,7 +64,9 @@ def openapi_document(catalog: Catalog, *, info: Info, role: Role) -> Schema:
         | ({"description": info.description} if info.description else {}),
         "servers": [{"url": info.server}],
         "security": [{"apikey": []}, {"apikey": [], "bearer": []}],
-        "tags": [{"name": item.name} for item in collections] + ([{"name": "functions"}] if functions else []),
+        "tags": [{"name": item.name} for item in collections]
+        + ([{"name": "functions"}] if functions else [])
+        + [{"name": "batch"}],
         "paths": paths,
         "components": {
             "securitySchemes": _SECURITY,
@@ -118,27 +123,27 @@ def _collection_path(collection: Collection, role: Role) -> Schema:
             f"insert_{collection.name}",
             f"Insert into {collection.name}, or upsert",
             collection.name,
-            [_parameter(name) for name in ("select", "columns", "on_conflict", "write")],
+            [_parameter(name) for name in ("select", "columns", "on_conflict", "write", "once")],
             {"200": _rows(rows, row), "201": _rows(rows, row)},
-            ("400", "401", "403", "406", "409", "413"),
+            ("400", "401", "403", "406", "409", "413", "422"),
             _insert_body(collection),
         ),
         "patch": _operation(
             f"update_{collection.name}",
             f"Update records of {collection.name}",
             collection.name,
-            [_parameter(name) for name in ("select", "columns", "write")] + logic + filters,
+            [_parameter(name) for name in ("select", "columns", "write", "once")] + logic + filters,
             {"200": _rows(rows, row), "204": {"description": "Updated"}},
-            ("400", "401", "403", "406", "409", "413"),
+            ("400", "401", "403", "406", "409", "413", "422"),
             {"required": True, "content": {"application/json": {"schema": _schema(collection.name, "update")}}},
         ),
         "delete": _operation(
             f"delete_{collection.name}",
             f"Delete records of {collection.name}",
             collection.name,
-            [_parameter(name) for name in ("select", "write")] + logic + filters,
+            [_parameter(name) for name in ("select", "write", "once")] + logic + filters,
             {"200": _rows(rows, row), "204": {"description": "Deleted"}},
-            ("400", "401", "403", "406", "409"),
+            ("400", "401", "403", "406", "409", "422"),
         ),
     }
     rules = {"get": "select", "post": "insert", "patch": "update", "delete": "delete"}
@@ -193,9 +198,9 @@ def _function_path(name: str, overloads: list[Function], catalog: Catalog) -> Sc
             f"call_{name}",
             f"Call {name}",
             "functions",
-            [_parameter(parameter) for parameter in ("select", "order", "limit", "offset", "count")],
+            [_parameter(parameter) for parameter in ("select", "order", "limit", "offset", "count", "once")],
             answers,
-            ("400", "401", "403", "404", "406", "409", "413"),
+            ("400", "401", "403", "404", "406", "409", "413", "422"),
             {"content": {"application/json": {"schema": bodies[0] if len(bodies) == 1 else {"anyOf": bodies}}}},
         )
     }
@@ -246,6 +251,23 @@ def _result(function: Function, catalog: Catalog) -> Schema:
         one = type_schema(function.returns)
     schema = {"type": "array", "items": one} if function.returns_set else one
     return {"200": {"description": "The result", "content": {"application/json": {"schema": schema}}}}
+
+
+# --- several at once -------------------------------------------------------------------------------------------------
+
+
+def _batch(info: Info) -> Schema:
+    """At an address of its own: below that of ``/rest/v1`` it could be a collection's."""
+    operation = _operation(
+        "batch",
+        "Several requests in one transaction, all or nothing",
+        "batch",
+        [_parameter("once")],
+        ANSWERS,
+        _ANY_REFUSAL,
+        BODY,
+    )
+    return {**operation, "servers": [{"url": info.server.removesuffix("/rest/v1") + "/batch/v1"}]}
 
 
 # --- what all share --------------------------------------------------------------------------------------------------
@@ -311,6 +333,7 @@ _PARAMETERS = {
     "write": _header(
         "Prefer", "return=representation or minimal, resolution=merge-duplicates, missing=default, count=exact"
     ),
+    "once": _header("Idempotency-Key", "The same request sent again with it is done once, and answered as it was"),
 }
 
 _ERROR: Schema = {
@@ -337,6 +360,7 @@ _ERRORS: Schema = {
         "406": "Not exactly one row, or a form we do not make",
         "409": "A unique value is taken, or a reference leads nowhere",
         "413": "The body is too long",
+        "422": "The Idempotency-Key came before with another request",
         "416": "There is no such window of rows",
         "429": "Too many requests; see Retry-After",
         "503": "The database does not answer; see Retry-After",

@@ -93,7 +93,7 @@ class Shapes:
             query = ReadQuery(collection=name, parts=parts, preferences=preferences, media=media)
             plan = resolve_list(query, self._resolver(identity))
             authorized = authorize(plan, identity, self._rules, self._grants)
-            if authorized.answer.total in ("planned", "estimated"):
+            if authorized.as_caller or authorized.answer.total in ("planned", "estimated"):
                 return None  # not one statement
             return Prepared(
                 template=template(compose_list(authorized)),
@@ -116,6 +116,8 @@ class Shapes:
             if self._hooked(plan) or plan.answer.rollback:
                 return None
             authorized = authorize(plan, identity, self._rules, self._grants)
+            if authorized.as_caller:
+                return None
             return Prepared(
                 template=template(compose_write(authorized)),
                 answer=plan.answer,
@@ -148,6 +150,8 @@ class Shapes:
             if self._hooked(plan) or plan.answer.rollback:
                 return None
             authorized = authorize(plan, identity, self._rules, self._grants)
+            if authorized.as_caller:
+                return None
             target = ReadPlan(collection=plan.collection, outputs=(), where=plan.where, computed=plan.computed)
             return Prepared(
                 template=template(compose_write(authorized)),

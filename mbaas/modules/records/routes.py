@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from mbaas.adapters.postgres.enlisted import Enlisted
 from mbaas.adapters.postgres.errors import is_of_another_schema
 from mbaas.config.settings import LimitSettings, RestSettings
 from mbaas.core.errors import DatabaseError, SchemaChanged, UnknownCollection
@@ -36,9 +37,11 @@ from mbaas.core.query.types import (
 )
 from mbaas.core.rules.ruleset import RuleSet
 from mbaas.core.schema.catalog import Operation
+from mbaas.hooks.events import Done
 from mbaas.http.caller import caller
 from mbaas.http.exchange import Settle
 from mbaas.http.heads import head_of
+from mbaas.http.idempotency import HEADER, WRITES, Idempotency
 from mbaas.http.respond import Message, Receive, Reply, Scope, Send, send_reply
 from mbaas.modules.records.answers import (
     applied_preferences,
@@ -74,13 +77,27 @@ def records_app(
     prefix: str = "/rest/v1",
     root: Root | None = None,
     newer_than: NewerThan | None = None,
+    idempotency: Idempotency | None = None,
 ) -> RecordsApp:
     """The app, to be mounted at ``prefix``; the scope's path may or may not still carry it.
 
     newer_than: asked when a statement met another schema; a request is then answered anew by the snapshot that holds.
+    idempotency: answers writes that have a key; ``None``: keys mean nothing.
     """
-    settings = limits or LimitSettings()
-    parsing = Limits(
+    return RecordsApp(
+        records,
+        parsing_limits(limits or LimitSettings()),
+        rest or RestSettings(),
+        prefix,
+        root,
+        newer_than,
+        idempotency,
+    )
+
+
+def parsing_limits(settings: LimitSettings) -> Limits:
+    """What of the settings the parsers keep to."""
+    return Limits(
         max_url=settings.max_url,
         max_body=settings.max_body,
         json_depth=settings.json_depth,
@@ -88,7 +105,6 @@ def records_app(
         filter_depth=settings.filter_depth,
         embed_depth=settings.embed_depth,
     )
-    return RecordsApp(records, parsing, rest or RestSettings(), prefix, root, newer_than)
 
 
 class RecordsApp:
@@ -102,6 +118,7 @@ class RecordsApp:
         prefix: str,
         root: Root | None,
         newer_than: NewerThan | None,
+        idempotency: Idempotency | None,
     ) -> None:
         self._records = records
         self._limits = limits
@@ -109,6 +126,7 @@ class RecordsApp:
         self._prefix = prefix
         self._root = root
         self._newer_than = newer_than
+        self._idempotency = idempotency
         self._waiting: set[asyncio.Future[Reply]] = set()
         self._verbs: dict[str, Callable[[Asked, str], Awaitable[Reply]]] = {
             "GET": self._read,
@@ -144,7 +162,7 @@ class RecordsApp:
         Anything else is not for this.
         """
         identity = scope["state"].get("caller")
-        if not isinstance(identity, Identity) or b"idempotency-key" in head_of(scope).fields:
+        if not isinstance(identity, Identity) or HEADER in head_of(scope).fields:
             return False
         asked = read_head(scope, _all_of(body), identity, self._prefix, self._rest)
         if len(asked.names) != 1 or asked.media.explain is not None:
@@ -213,7 +231,26 @@ class RecordsApp:
         self._waiting.add(task)
         task.add_done_callback(done)
 
+    def within(self, records: Records) -> RecordsApp:
+        """For requests that are part of something larger, which starts anew and is sent again as a whole. No root."""
+        return RecordsApp(records, self._limits, self._rest, self._prefix, None, None, None)
+
     def _answer(self, asked: Asked) -> Awaitable[Reply]:
+        if HEADER in asked.head and self._idempotency is not None and asked.method in WRITES:
+            return self._once(asked, self._idempotency)
+        return self._do(asked)
+
+    async def _once(self, asked: Asked, idempotency: Idempotency) -> Reply:
+        told: list[Done] = []
+
+        async def work(door: Enlisted) -> Reply:
+            return await self.within(self._records.within(door, told))._do(asked)
+
+        reply = await idempotency.once(asked.scope, await asked.body(), asked.identity, work)
+        await self._records.tell(told)
+        return reply
+
+    def _do(self, asked: Asked) -> Awaitable[Reply]:
         names = asked.names
         if len(names) == 1:
             verb = self._verbs.get(asked.method)
@@ -337,6 +374,8 @@ class RecordsApp:
             raise UnknownCollection.of(name, perhaps(name, rules.catalog.collections))
 
         def some(operation: Operation) -> bool:
+            if collection.adopted:
+                return not collection.view  # the database says, when it is asked
             return not collection.view and (asked.identity.bypasses_rules or rules.row(name, operation) != FALSE)
 
         methods = ["OPTIONS", "GET", "HEAD"]

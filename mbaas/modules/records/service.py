@@ -6,10 +6,11 @@ record in Python: those writes are in ``hooked.py``.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Awaitable, Callable
 
 from mbaas.adapters.postgres.coalesce import Row
-from mbaas.adapters.postgres.database import Database
+from mbaas.adapters.postgres.enlisted import Door, Enlisted
 from mbaas.core.errors import DatabaseError, MbaasError
 from mbaas.core.identity import Identity, Role
 from mbaas.core.plan.authorize import AuthorizedWrite, Grants, authorize
@@ -26,6 +27,7 @@ from mbaas.core.sql.read import render_given, render_list
 from mbaas.core.sql.rows import keys
 from mbaas.core.sql.write import render_write
 from mbaas.hooks.dispatch import Hooks
+from mbaas.hooks.events import Done
 from mbaas.modules.records.estimates import estimated
 from mbaas.modules.records.explain import Query, explaining
 from mbaas.modules.records.hooked import HookedWrites
@@ -38,7 +40,7 @@ class Records:
 
     def __init__(
         self,
-        database: Database,
+        database: Door,
         rules: Callable[[], RuleSet],
         hooks: Hooks,
         *,
@@ -48,11 +50,33 @@ class Records:
         """rules: the snapshot that holds now; asked once a request. max_rows: the longest list at any level."""
         self._database = database
         self._rules = rules
+        self._hooks = hooks
         self._hooked = HookedWrites(database, hooks)
         self._max_rows = max_rows
         self._grants = grants
         self._snapshot: tuple[RuleSet, Names] | None = None
         self._shapes: Shapes | None = None
+
+    def within(self, door: Enlisted, told: list[Done]) -> Records:
+        """The same, as part of a transaction and under the rules that hold now.
+
+        told: gets what the ``after`` hooks have to hear when that is committed, see ``tell``.
+        """
+
+        async def later(event: Done) -> None:
+            told.append(event)
+
+        rules = self.snapshot()[0]
+        inside = copy.copy(self)
+        inside._rules = lambda: rules
+        inside._database = door
+        inside._hooked = HookedWrites(door, self._hooks, later)
+        return inside
+
+    async def tell(self, told: list[Done]) -> None:
+        """Tells the ``after`` hooks what is committed now."""
+        for event in told:
+            await self._hooks.emit(event)
 
     def snapshot(self) -> tuple[RuleSet, Names]:
         """The rules that hold now, with the names made for them."""
@@ -129,7 +153,12 @@ class Records:
         plan = resolve_list(query, resolver)
         authorized = authorize(plan, identity, rules, self._grants)
         statement = render_list(authorized, body=body)
-        page = page_of(await self._database.fetch_row(statement, role=identity.role), keys(plan.rows))
+        if authorized.as_caller:
+            async with self._database.transaction(caller=identity, read_only=True) as transaction:
+                row = await transaction.fetch_row(statement)
+        else:
+            row = await self._database.fetch_row(statement, role=identity.role)
+        page = page_of(row, keys(plan.rows))
         if authorized.answer.total in ("planned", "estimated"):
             page = await estimated(page, authorized, self._database)
         if plan.answer.singular and page.rows != 1:
@@ -166,7 +195,8 @@ class Records:
         ) as transaction:
             row = await transaction.fetch_row(render_call(authorized))
             if authorized.rows is not None and needs_owner(authorized):
-                await transaction.execute("reset role")
+                if not authorized.rows.as_caller:
+                    await transaction.execute("reset role")
                 payload = (row and row[0]) or "[]"
                 row = await transaction.fetch_row(render_given(identity, authorized.rows, answer, payload))
             page = page_of(row, () if answer.rows is None else keys(answer.rows))
@@ -179,9 +209,8 @@ class Records:
     async def explain(self, query: Query, identity: Identity) -> str:
         """How PostgreSQL carries the request out, as text or JSON. Whatever it does on the way is taken back."""
         rules, resolver = self._begin(identity)
-        statement = explaining(query, resolver, identity, rules, self._grants)
-        caller = identity if isinstance(query, CallQuery) else None
-        async with self._database.transaction(caller=caller, commit=False) as transaction:
+        statement, as_caller = explaining(query, resolver, identity, rules, self._grants)
+        async with self._database.transaction(caller=identity if as_caller else None, commit=False) as transaction:
             rows = await transaction.fetch_rows(statement)
         return "\n".join(row[0] or "" for row in rows)
 
@@ -195,6 +224,8 @@ class Records:
             if self._hooked.concerns(plan):
                 return await self._hooked.write(authorized)
             statement = render_write(authorized)
+            if authorized.as_caller:
+                return await self._write_as_caller(authorized, statement)
             if plan.answer.rollback:
                 async with self._database.transaction(commit=False) as transaction:
                     row = await transaction.fetch_row(statement)
@@ -203,6 +234,19 @@ class Records:
         except DatabaseError as error:
             raise _in_our_words(error) from error
         return written_of(row, None if plan.answer.rows is None else keys(plan.answer.rows))
+
+    async def _write_as_caller(self, authorized: AuthorizedWrite, statement: Statement) -> Written:
+        """Under the policies of the database, in the caller's own rights."""
+        answer = authorized.plan.answer
+        shown = None if answer.rows is None else keys(answer.rows)
+        async with self._database.transaction(caller=authorized.identity, commit=not answer.rollback) as transaction:
+            written = written_of(await transaction.fetch_row(statement), shown)
+            counted = written.affected if written.page is None else written.page.rows
+            if answer.singular and not answer.location and counted != 1:
+                raise NotSingular(counted)
+            if answer.max_affected is not None and written.affected > answer.max_affected:
+                raise MaxAffectedExceeded(written.affected)
+        return written
 
 
 def _in_our_words(error: DatabaseError) -> MbaasError:

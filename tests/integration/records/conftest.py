@@ -17,12 +17,16 @@ from msgspec.structs import replace
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres
 from mbaas.adapters.postgres.system_schema import apply_system_schema
+from mbaas.config.settings import IdempotencySettings, LimitSettings, RateSettings
 from mbaas.core.errors import MbaasError
 from mbaas.core.identity import ANON, SERVICE, Identity
 from mbaas.core.rules.ruleset import RuleSet, compile_rules
 from mbaas.core.sql.policy import render_policies
 from mbaas.hooks.dispatch import Hooks
+from mbaas.http.idempotency import Idempotency
+from mbaas.http.ratelimit import RateLimiter
 from mbaas.http.respond import Receive, Scope, Send, send_reply
+from mbaas.modules.records.batch import BatchApp, batch_dialect
 from mbaas.modules.records.dialect import rest_dialect
 from mbaas.modules.records.routes import records_app
 from mbaas.modules.records.service import Records
@@ -46,12 +50,20 @@ class Api:
         self.database = database
         self.rules = rules
         self.hooks = hooks
+        self.kept = IdempotencySettings()
+        self.limits = LimitSettings()
+        self.rates = RateLimiter(RateSettings(enabled=False))
         self.cap(1000)
         self._client = httpx.AsyncClient(transport=httpx.ASGITransport(self._serve), base_url="http://test")
 
     def cap(self, max_rows: int) -> None:
         """The longest list from now on."""
-        self._app = records_app(Records(self.database, lambda: self.rules, self.hooks, max_rows=max_rows))
+        records = Records(self.database, lambda: self.rules, self.hooks, max_rows=max_rows)
+        idempotency = Idempotency(self.database, self.kept)
+        self._app = records_app(records, idempotency=idempotency)
+        self._batch = BatchApp(
+            records, self._app, self.database, idempotency, limits=self.limits, count=self.rates.further
+        )
 
     def rule(self, collection: str, operation: str, text: str) -> None:
         """Another rule from now on, for what the server itself asks."""
@@ -64,10 +76,11 @@ class Api:
         """What the edge does, without what it is not about here."""
         headers = dict(scope["headers"])
         scope["state"] = {"caller": CALLERS[headers[b"x-as"].decode()], "request_id": "r1", "client_ip": "::1"}
+        batch = scope["path"].startswith("/batch/v1")
         try:
-            await self._app(scope, receive, send)
+            await (self._batch if batch else self._app)(scope, receive, send)
         except MbaasError as error:
-            await send_reply(send, rest_dialect(error, scope))
+            await send_reply(send, (batch_dialect if batch else rest_dialect)(error, scope))
 
     async def __call__(
         self, method: str, path: str, by: str = "anon", *, body: Any = None, prefer: str | None = None, **headers: str
@@ -77,7 +90,11 @@ class Api:
         if prefer is not None:
             sent["prefer"] = prefer
         content = {"content": body} if isinstance(body, str | bytes) else {} if body is None else {"json": body}
-        return await self._client.request(method, f"/rest/v1{path}", headers=sent, **content)
+        prefix = "" if path.startswith("/batch/v1") else "/rest/v1"
+        return await self._client.request(method, f"{prefix}{path}", headers=sent, **content)
+
+    async def batch(self, by: str, *operations: dict[str, Any], **headers: str) -> httpx.Response:
+        return await self("POST", "/batch/v1", by, body={"operations": operations}, **headers)
 
     async def get(self, path: str, by: str = "anon", **more: str) -> Any:
         """The body of a GET that succeeds."""
@@ -130,9 +147,22 @@ def sample_template(cluster: EmbeddedPostgres) -> str:
 @pytest.fixture
 async def api(cluster: EmbeddedPostgres, sample_template: str) -> AsyncIterator[Api]:
     """On a database of the test's own."""
-    name = f"{sample_template}_{next(_numbers)}"
+    async with cloned(cluster, sample_template) as served:
+        yield served
+
+
+@pytest.fixture
+async def twin(cluster: EmbeddedPostgres, sample_template: str) -> AsyncIterator[Api]:
+    """Another one, to compare with."""
+    async with cloned(cluster, sample_template) as served:
+        yield served
+
+
+@contextlib.asynccontextmanager
+async def cloned(cluster: EmbeddedPostgres, template: str) -> AsyncIterator[Api]:
+    name = f"{template}_{next(_numbers)}"
     admin = await asyncpg.connect(cluster.url("postgres"))
-    await admin.execute(f"create database {name} template {sample_template}")
+    await admin.execute(f"create database {name} template {template}")
     async with serving(cluster.url(name)) as served:
         yield served
     await admin.execute(f"drop database {name} with (force)")

@@ -14,7 +14,7 @@ FAULTS = {
     "an unknown section": ("[sever]\n", "mbaas.toml:1: sever: unknown section | did you mean 'server'?"),
     "a section unlike any": (
         "\nqqq = 1\n",
-        "mbaas.toml:2: qqq: unknown section | one of app, server, limits, rest, database, mail, sms, outbox, auth, log, plugins, collections, functions",
+        "mbaas.toml:2: qqq: unknown section | one of app, server, limits, rest, idempotency, database, mail, sms, outbox, auth, log, plugins, collections, functions",
     ),
     "an unknown key": ("[server]\nprot = 1\n", "mbaas.toml:2: server.prot: unknown key | did you mean 'port'?"),
     "a key unlike any": (
