@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fido2 import cbor
 
 from mbaas.core.observe import SecurityEvent
 from tests.auth import Auth, make_config, open_auth
@@ -206,10 +207,11 @@ async def test_an_algorithm_nobody_asked_for_is_refused(auth: Auth) -> None:
     app, key = await installed(auth), Authenticator()
     begun = (await app.ask("POST", "/passkeys/registration/options", {})).json()
     credential = key.create(begun["options"])
-    # The same key, said to be of ES512 (-36): in the COSE key, alg is the byte after 03.
-    raw = decode(credential["response"]["attestationObject"])
-    assert b"\x01\x02\x03\x26" in raw
-    credential["response"]["attestationObject"] = encode(raw.replace(b"\x01\x02\x03\x26", b"\x01\x02\x03\x2a"))
+    # The same key, said to be of ES512: in a COSE key, the algorithm follows 03; -7 is 26, -36 is 38 23.
+    attestation = cbor.decode(decode(credential["response"]["attestationObject"]))
+    assert attestation["authData"].count(b"\x01\x02\x03\x26") == 1
+    attestation["authData"] = attestation["authData"].replace(b"\x01\x02\x03\x26", b"\x01\x02\x03\x38\x23")
+    credential["response"]["attestationObject"] = encode(cbor.encode(attestation))
     body = {"challenge_id": begun["challenge_id"], "credential": credential}
     answer = await app.ask("POST", "/passkeys/registration/verify", body)
     assert code_of(answer) == (422, "webauthn_verification_failed")
