@@ -29,8 +29,10 @@ from mbaas.adapters.plugins import load_plugins
 from mbaas.adapters.postgres import migrate as migrations
 from mbaas.adapters.postgres.adoption import read_found
 from mbaas.adapters.postgres.as_caller import transactions_as_caller
+from mbaas.adapters.postgres.cluster.initialise import SUPERUSER
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres, running_url
+from mbaas.adapters.postgres.extensions import ensure_extensions
 from mbaas.adapters.postgres.kept_answers import sweep_forever
 from mbaas.adapters.postgres.migration_run import Applied
 from mbaas.adapters.postgres.scripts import read_scripts
@@ -74,6 +76,9 @@ from mbaas.modules.records.batch import PREFIX as BATCH
 from mbaas.modules.records.batch import BatchApp, batch_dialect
 from mbaas.modules.records.dialect import rest_dialect
 from mbaas.modules.records.docs import DocsPage, send_document
+from mbaas.modules.records.graphql.app import PREFIX as GRAPHQL
+from mbaas.modules.records.graphql.app import GraphQLApp
+from mbaas.modules.records.graphql.errors import graphql_dialect
 from mbaas.modules.records.openapi import Info, openapi_bytes
 from mbaas.modules.records.routes import RecordsApp, records_app
 from mbaas.modules.records.service import Records
@@ -150,20 +155,28 @@ async def _serve(
             hooks=hooks,
             observe=observe,
         )
-        stack.callback(auth.close)
+        stack.push_async_callback(auth.close)
         stack.push_async_callback(hooks.settle)
         outbox.start()
         stack.push_async_callback(outbox.close)
+        authenticator = Authenticator(lambda: secrets.current, issuer=auth_url(config.server))
+        revocations = await auth.revocations(lambda changed: authenticator.revoke(changed, now=time.time()))
         app = edge(
             routes(config, live, database, hooks, auth, observe),
             config=config,
-            authenticator=Authenticator(lambda: secrets.current, issuer=auth_url(config.server)),
+            authenticator=authenticator,
             health=health,
             metrics=metrics,
             log=log,
             writer=writer,
         )
-        followed = [_follow(secrets, log), live.follow(), sweep_forever(database)]
+        followed = [
+            _follow(secrets, log),
+            live.follow(),
+            sweep_forever(database),
+            revocations.follow(),
+            auth.keep_up(revocations),
+        ]
         if reload is not None:
             followed.append(watch_config(config, reload, live, observe))
         for following in [asyncio.create_task(forever) for forever in followed]:
@@ -197,11 +210,15 @@ async def _serve(
 
 
 class Routes(NamedTuple):
-    """records, batch: are asked past the router, which mounts them all the same. rates: what batches count with."""
+    """records, batch, graphql: are asked past the router, which mounts them all the same.
+
+    graphql: when it is served. rates: what operations are counted with, several of which may be in one request.
+    """
 
     app: Litestar
     records: RecordsApp
     batch: BatchApp
+    graphql: GraphQLApp | None
     rates: RateLimiter
 
 
@@ -245,10 +262,16 @@ def routes(config: Config, live: Live, database: Database, hooks: Hooks, auth: A
         count=rates.further,
         newer_than=live.newer_than,
     )
+    graphql = None
+    if config.graphql.enabled:
+        graphql = GraphQLApp(
+            records, database, config.graphql, config.limits, count=rates.further, newer_than=live.newer_than
+        )
     app = Litestar(
         route_handlers=[
             mount("/rest/v1", rest),
             mount(BATCH, batch),
+            *([] if graphql is None else [mount(GRAPHQL, graphql)]),
             mount("/auth/v1", auth),
             mount(PLUGINS, plugins),
             admin_router(RulesTold(database, live)),
@@ -258,7 +281,7 @@ def routes(config: Config, live: Live, database: Database, hooks: Hooks, auth: A
         openapi_config=None,
         logging_config=None,
     )
-    return Routes(app, rest, batch, rates)
+    return Routes(app, rest, batch, graphql, rates)
 
 
 def described_for(
@@ -304,6 +327,8 @@ def edge(
     writer: LineWriter,
 ) -> Edge:
     """Everything that holds for every request, around the routes."""
+    graphql = routes.graphql
+    direct = () if graphql is None else (Surface(prefix=GRAPHQL, direct=graphql.reply, dialect=graphql_dialect),)
     return Edge(
         cast(ASGIApp, routes.app),
         server=config.server,
@@ -316,6 +341,7 @@ def edge(
         surfaces=(
             Surface(prefix="/rest/v1", direct=routes.records.reply, begin=routes.records.begin, dialect=rest_dialect),
             Surface(prefix=BATCH, direct=routes.batch.reply, dialect=batch_dialect, max_body=config.limits.batch_body),
+            *direct,
             Surface(prefix="/auth/v1", dialect=auth_dialect, max_body=AUTH_MAX_BODY),
             Surface(prefix=PLUGINS),
             Surface(prefix=ADMIN),
@@ -384,14 +410,22 @@ class Migrator:
         self._observe = observe
         self._scripts = read_scripts(config.root / "migrations")
 
+    async def _prepare(self) -> None:
+        """The extensions that the fields need: without their types nothing can even be planned."""
+        ours = self._config.database.url is None
+        admin = running_url(self._config.data / "postgres", user=SUPERUSER) if ours else None
+        await ensure_extensions(self._config.catalog, admin or self._database.url)
+
     async def plan(self) -> Plan:
         """What would be done now."""
+        await self._prepare()
         return await migrations.plan(
             self._database, self._config.catalog, self._policies, self._config.functions_sql, scripts=self._scripts
         )
 
     async def apply(self, *, allow_destructive: bool = False) -> tuple[Applied, ...]:
         """Do it. Raises DestructiveChange, before the first step, when it would lose data and may not."""
+        await self._prepare()
         return await migrations.migrate(
             self._database,
             self._config.catalog,

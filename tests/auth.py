@@ -53,6 +53,7 @@ from mbaas.http.respond import ASGIApp
 from mbaas.http.step_up import with_step_up
 from mbaas.modules.auth.app import AuthApp, auth_app
 from mbaas.modules.auth.errors import auth_dialect
+from mbaas.modules.auth.revocations import Revocations
 
 PASSWORD = "correct horse battery"
 SITE = "http://localhost:3000"
@@ -86,6 +87,7 @@ class Auth:
         self.observed: list[Observation] = []
         self.hooks: Hooks
         self.database: Database
+        self.revocations: Revocations  # looks when it is told to
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(edge, raise_app_exceptions=False), base_url="http://auth.test/auth/v1"
         )
@@ -134,8 +136,8 @@ class Auth:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    async def sign_in(self, address: str, password: str = PASSWORD) -> httpx.Response:
-        return await self.post("/token?grant_type=password", {"email": address, "password": password})
+    async def sign_in(self, address: str, password: str = PASSWORD, **options: Any) -> httpx.Response:
+        return await self.post("/token?grant_type=password", {"email": address, "password": password}, **options)
 
     async def refresh(self, token: str) -> httpx.Response:
         return await self.post("/token?grant_type=refresh_token", {"refresh_token": token})
@@ -223,15 +225,17 @@ def make_config(
     sms: SmsSettings | None = None,
     outbox: OutboxSettings | None = None,
     port: int = 8000,
+    proxies: tuple[str, ...] = (),
     **auth: Any,
 ) -> Config:
-    """A project with confirmation of addresses unless told otherwise."""
+    """A project with confirmation of addresses unless told otherwise. proxies: believed when they say whose request it
+    is: a test client is at 127.0.0.1."""
     return Config(
         root=root,
         data=root / ".mbaas",
         catalog=Catalog(),
         app=AppSettings(name="Fieldnotes", site_url=SITE, redirect_urls=(f"{SITE}/**", "fieldnotes://callback")),
-        server=ServerSettings(port=port),
+        server=ServerSettings(port=port, trusted_proxies=proxies),
         limits=LimitSettings(rate=RateSettings(enabled=False)),
         mail=mail or MailSettings(),
         sms=sms or SmsSettings(),
@@ -291,13 +295,16 @@ async def open_auth(database_url: str, config: Config | None = None, *, connecti
         )
         auth = Auth(app, edge, config, secrets, clock)
         auth.observed, auth.hooks, auth.database = observed, hooks, database
+        auth.revocations = await app.revocations(
+            lambda changed: authenticator.revoke(changed, now=clock.now().timestamp())
+        )
         outbox.start()
         try:
             yield auth
         finally:
             await auth.client.aclose()
             await outbox.close(timeout_s=1)
-            app.close()
+            await app.close()
             await hooks.settle()
             await messages.close()
             await asyncio.to_thread(writer.close)

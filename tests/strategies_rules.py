@@ -114,7 +114,20 @@ _CLAIMS = st.fixed_dictionaries(
         "email": st.sampled_from(("a", "ana@example.com", None, 5)),
         "aal": st.sampled_from(("aal1", "aal2", "", None)),
         "org": st.sampled_from(("a", 1, None, {"a": 1}, ["a", 1])),
-        "app_metadata": st.sampled_from(({}, {"roles": ["a", "b"], "org": "a"}, {"roles": [{"x": 1}]}, None, "a")),
+        "app_metadata": st.sampled_from(
+            (
+                {},
+                {"roles": ["a", "b"], "org": "a"},
+                {"roles": [{"x": 1}]},
+                {"roles": {"a": True}},
+                {"roles": "a"},
+                {"roles": ["it's", None, 1]},
+                {"roles": []},
+                {"roles": None},
+                None,
+                "a",
+            )
+        ),
     },
 )
 IDENTITIES = st.one_of(
@@ -148,7 +161,18 @@ class _Author:
         )  # fmt: skip
 
     def _simple(self, depth: int) -> str:
-        return str(self.pick("flag", "true", "false", "null", "coalesce(flag, false)", "things.flag"))
+        return str(
+            self.pick(
+                "flag",
+                "true",
+                "false",
+                "null",
+                "coalesce(flag, false)",
+                "things.flag",
+                "auth.has_role('a')",
+                "auth.has_role('it''s')",
+            )
+        )
 
     def _both(self, depth: int) -> str:
         left, right, word = self.boolean(depth), self.boolean(depth), self.pick("and", "or")

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import msgspec
 
 from mbaas.core.errors import ConfigError, Unavailable, Undeliverable
 
@@ -28,20 +29,63 @@ def check_url(url: str, *, allow_private: bool) -> None:
         raise ConfigError(f"{url!r} would go in clear", hint="use https")
 
 
+class Answer(msgspec.Struct, frozen=True):
+    status: int
+    body: bytes
+
+
 async def post(
     client: httpx.AsyncClient, url: str, *, allow_private: bool, headers: dict[str, str], content: bytes
 ) -> httpx.Response:
     """The answer of an address that was checked. Raises Undeliverable for a forbidden one, Unavailable, httpx's own."""
+    request = await _request(client, "POST", url, allow_private=allow_private, headers=headers, content=content)
+    return await client.send(request, follow_redirects=False)
+
+
+async def fetch(
+    client: httpx.AsyncClient,
+    method: str,
+    url: str,
+    *,
+    allow_private: bool,
+    headers: dict[str, str],
+    content: bytes = b"",
+    max_bytes: int,
+) -> Answer:
+    """The answer, read no further than it may be long; one that is packed is not unpacked.
+
+    Raises Undeliverable for a forbidden address or answer, Unavailable, httpx's own.
+    """
+    wanted = {**headers, "accept-encoding": "identity"}
+    request = await _request(client, method, url, allow_private=allow_private, headers=wanted, content=content)
+    answer = await client.send(request, stream=True, follow_redirects=False)
+    body = bytearray()
+    try:
+        if answer.headers.get("content-encoding", "identity") != "identity":
+            raise Undeliverable("an answer came packed, which nobody asked for")
+        async for part in answer.aiter_raw():
+            body += part
+            if len(body) > max_bytes:
+                raise Undeliverable("an answer is too long")
+    finally:
+        await answer.aclose()
+    return Answer(answer.status_code, bytes(body))
+
+
+async def _request(
+    client: httpx.AsyncClient, method: str, url: str, *, allow_private: bool, headers: dict[str, str], content: bytes
+) -> httpx.Request:
+    """A request to the very address that was looked at, under the name it was found by."""
     parts = httpx.URL(url)
     address = await resolve(parts.host, parts.port or _PORTS[parts.scheme], allow_private=allow_private)
     netloc = parts.netloc.decode("ascii")
     extensions: dict[str, Any] = {"sni_hostname": parts.host} if parts.scheme == "https" else {}
-    return await client.post(
+    return client.build_request(
+        method,
         parts.copy_with(host=address),
         headers={**headers, "host": netloc},
         content=content,
         extensions=extensions,
-        follow_redirects=False,
     )
 
 

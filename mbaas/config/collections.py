@@ -10,9 +10,10 @@ from mbaas.config.inputs import CollectionInput, FieldInput, IndexInput, Relatio
 from mbaas.config.limits import faults
 from mbaas.config.literals import EXAMPLES, bound_text, default_sql
 from mbaas.config.places import KeyPath
+from mbaas.config.search import search_of
 from mbaas.config.shape import nearest
 from mbaas.core.errors import ConfigError
-from mbaas.core.schema.catalog import Check, Collection, Field, ForeignKey, Index, IndexField, Reference, Rules
+from mbaas.core.schema.catalog import METRICS, Check, Collection, Field, ForeignKey, Index, IndexField, Reference, Rules
 from mbaas.core.schema.naming import object_name
 from mbaas.core.schema.types import FieldType, parse_type, type_of
 
@@ -25,7 +26,8 @@ _NAME = re.compile(r"^[a-z_][a-z0-9_]{0,62}\Z")
 _SYSTEM = {"ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"}
 # Words of the query string: a column of such a name could not be filtered.
 RESERVED = {"select", "columns", "on_conflict", "order", "limit", "offset", "and", "or", "not", "cursor", "search"}
-_METHODS = {"btree", "hash", "gin", "gist", "spgist", "brin"}
+_METHODS = {"btree", "hash", "gin", "gist", "spgist", "brin", "hnsw"}
+_MOST_INDEXED = 2000  # dimensions that an index of pgvector takes
 _ID = Field(name="id", type=parse_type("uuid"), required=True, default="mbaas.uuidv7()")
 _STAMP = parse_type("timestamptz")
 
@@ -78,9 +80,14 @@ class Builder:
                 raise self._fail((*path, "fields", "id"), "`id` is the key that comes by itself", hint=hint)
             key, fields = ("id",), [_ID, *fields]
         fields += self._system_fields(given)
+        search = None
+        if given.search is not None:
+            search, held = search_of(name, given.search, fields, self._fail)
+            fields.append(held)
         indexes = [self._index(name, number, index, fields) for number, index in enumerate(given.indexes)]
         if not given.view:
             indexes += _reference_indexes(name, key, fields, indexes)
+            indexes += _measured_indexes(name, fields, indexes)
         return Collection(
             name=name,
             fields=tuple(fields),
@@ -94,6 +101,7 @@ class Builder:
             renamed_from=given.renamed_from,
             description=given.description,
             view=given.view,
+            search=search,
         )
 
     def _adopted(self, name: str) -> Collection:
@@ -157,7 +165,7 @@ class Builder:
 
     def _check_view(self, given: CollectionInput, path: KeyPath) -> None:
         """A view is read: what is about storing or changing rows has no place in it."""
-        for word in ("indexes", "checks", "relations", "realtime", "sync", "audit", "renamed_from"):
+        for word in ("indexes", "checks", "relations", "search", "realtime", "sync", "audit", "renamed_from"):
             if getattr(given, word):
                 raise self._fail((*path, word), "a view is only read", hint=f"take {word} out, or view = true")
         for operation in ("insert", "update", "delete"):
@@ -221,6 +229,7 @@ class Builder:
             read=given.read,
             write=given.write,
             managed=given.generated is not None,
+            metric=given.metric or "cosine",
             renamed_from=given.renamed_from,
             description=given.description,
         )
@@ -312,7 +321,16 @@ class Builder:
             )
         return Index(
             name=given.name or object_name(collection, "_".join(names), "key" if given.unique else "idx"),
-            fields=tuple(IndexField(name.removeprefix("-"), name.startswith("-")) for name in given.fields),
+            fields=tuple(
+                IndexField(
+                    name.removeprefix("-"),
+                    name.startswith("-"),
+                    METRICS[field.metric].operators if field.type.name == "vector" and given.method == "hnsw" else None,
+                )
+                for name in given.fields
+                for field in fields
+                if field.name == name.removeprefix("-")
+            ),
             unique=given.unique,
             method=given.method,
             where=given.where,
@@ -393,3 +411,24 @@ def _reference_indexes(collection: str, key: tuple[str, ...], fields: list[Field
         for field in fields
         if field.references is not None and field.name not in led
     ]
+
+
+def _measured_indexes(collection: str, fields: list[Field], indexes: list[Index]) -> list[Index]:
+    """An index for each point and vector that none leads with: what they are for is to be found by distance.
+
+    Vectors beyond what an index takes have none, and every row is measured.
+    """
+    led = {index.fields[0].name for index in indexes if index.where is None}
+    found = []
+    for field in fields:
+        if field.name in led or field.type.array:
+            continue
+        name = object_name(collection, field.name, "idx")
+        if field.type.name == "point":
+            found.append(Index(name=name, fields=(IndexField(field.name),), method="gist"))
+        elif field.type.name == "vector" and (field.type.precision or 0) <= _MOST_INDEXED:
+            by = IndexField(field.name, operators=METRICS[field.metric].operators)
+            found.append(Index(name=name, fields=(by,), method="hnsw"))
+        elif field.type.name == "tsvector" and field.managed and field.hidden:
+            found.append(Index(name=name, fields=(IndexField(field.name),), method="gin"))
+    return found

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from mbaas.core.schema.catalog import OnDelete
+from mbaas.core.schema.catalog import MetricName, OnDelete
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -16,7 +16,8 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class FieldInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[collections.<name>.fields]``: one column.
 
-    type: one of the field types; a reference takes it from its target. required: never null. unique: no two rows share
+    type: one of the field types; a reference takes it from its target. A ``point`` is a latitude and a longitude in
+    degrees, ``vector(384)`` as many numbers. required: never null. unique: no two rows share
     a value; nulls do not count. key: part of the primary key; several make a key of several fields. default: a value,
     a call without arguments such as ``"auth.uid()"`` (for types other than text), or ``{ sql = "..." }``. identity:
     PostgreSQL counts, for int and bigint. generated: a SQL expression over the row's other fields, stored. min, max:
@@ -25,7 +26,8 @@ class FieldInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=True):
     references: ``collection``, ``collection.field`` or ``auth.users``. on_delete: what happens to this row when the
     row it references goes. hidden: does not exist for any caller but the service key. read: a rule; where it does not
     hold the caller sees null. write: a rule that must hold when a caller sets the field. renamed_from: the former
-    name, so that the migration renames instead of dropping. description: for the API's documentation.
+    name, so that the migration renames instead of dropping. description: for the API's documentation. metric: of a
+    vector, by which ``near`` and its index measure: ``cosine``, ``l2`` or ``ip``.
     """
 
     type: str | None = None
@@ -46,6 +48,7 @@ class FieldInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hidden: bool = False
     read: str | None = None
     write: str | None = None
+    metric: MetricName | None = None
     renamed_from: str | None = None
     description: str | None = None
 
@@ -67,8 +70,8 @@ class IndexInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[[collections.<name>.indexes]]``. Keys, unique fields and references have theirs without being asked.
 
     fields: names, ``-name`` for descending. unique: no two rows share these values. method: one of ``btree``, ``hash``,
-    ``gin``, ``gist``, ``spgist``, ``brin``. where: a SQL condition, for an index of some rows. name: ``None``: made of
-    collection and fields.
+    ``gin``, ``gist``, ``spgist``, ``brin``, ``hnsw``. where: a SQL condition, for an index of some rows. name:
+    ``None``: made of collection and fields.
     """
 
     fields: tuple[str, ...]
@@ -90,6 +93,20 @@ class RelationInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=True
     rules: RulesInput = RulesInput()
 
 
+class SearchInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[collections.<name>.search]``: full text, asked for by ``search=``.
+
+    fields: names of text fields, each with its weight from ``^A`` (most) to ``^D``, which it has without one; fields
+    that everybody may read who sees the row. language: one of PostgreSQL's text search configurations, ``simple`` for
+    words as they are. language_field: an enum of such configurations; each row is read in its own, one without by
+    ``language``.
+    """
+
+    fields: tuple[str, ...]
+    language: str = "simple"
+    language_field: str | None = None
+
+
 class ForeignKeyInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[collections.<name>.foreign_keys.<constraint>]``: of an adopted table, as it is.
 
@@ -105,14 +122,14 @@ class ForeignKeyInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class CollectionInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[collections.<name>]``: a table with an API.
 
-    fields, rules, indexes, relations: see below. checks: SQL conditions by name that every row meets. timestamps: the
-    fields ``created_at`` and ``updated_at``, kept by the server. realtime: meant for subscriptions; this version tells
-    nobody yet. sync: the fields ``_modified`` and ``_deleted``, for clients that replicate. audit: meant for a log of
-    who changed what; this version keeps none yet. view: it is a view that a script in ``migrations/`` makes; only read,
-    under its own select rule alone. adopted: it is somebody else's, described here by ``mbaas adopt``: never made nor
-    changed, and served as the caller under the grants and policies of the database instead of rules. foreign_keys: of
-    an adopted one. renamed_from: the former name, so that the migration renames instead of dropping. description: for
-    the API's documentation.
+    fields, rules, indexes, relations, search: see below. checks: SQL conditions by name that every row meets.
+    timestamps: the fields ``created_at`` and ``updated_at``, kept by the server. realtime: meant for subscriptions;
+    this version tells nobody yet. sync: the fields ``_modified`` and ``_deleted``, for clients that replicate.
+    audit: meant for a log of who changed what; this version keeps none yet. view: it is a view that a script in
+    ``migrations/`` makes; only read, under its own select rule alone. adopted: it is somebody else's, described
+    here by ``mbaas adopt``: never made nor changed, and served as the caller under the grants and policies of the
+    database instead of rules. foreign_keys: of an adopted one. renamed_from: the former name, so that the migration
+    renames instead of dropping. description: for the API's documentation.
     """
 
     fields: dict[str, FieldInput] = {}
@@ -120,6 +137,7 @@ class CollectionInput(Input, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     indexes: tuple[IndexInput, ...] = ()
     checks: dict[str, str] = {}
     relations: dict[str, RelationInput] = {}
+    search: SearchInput | None = None
     timestamps: bool = True
     realtime: bool = False
     sync: bool = False

@@ -31,6 +31,8 @@ def faults(given: FieldInput, kind: FieldType) -> Iterator[tuple[str, str, str]]
         yield "min_length", "is more than max_length", "exchange the two"
     if given.pattern is not None and not kind.is_text:
         yield "pattern", f"does not fit type {spelling}", 'type = "text"'
+    if given.metric is not None and kind.name != "vector":
+        yield "metric", f"does not fit type {spelling}", 'type = "vector(384)"'
     for key, value in (("min", given.min), ("max", given.max)):
         if value is not None and (kind.name not in _ORDERED or kind.array):
             yield key, f"does not fit type {spelling}", "min_length and max_length are for text and arrays"

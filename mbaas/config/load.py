@@ -15,6 +15,7 @@ from mbaas.config.settings import (
     AuthSettings,
     Config,
     DatabaseSettings,
+    GraphQLSettings,
     IdempotencySettings,
     LimitSettings,
     LogSettings,
@@ -44,6 +45,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "auth": AuthSettings,
     "log": LogSettings,
     "plugins": PluginSettings,
+    "graphql": GraphQLSettings,
 }
 _ROLES = {"anon", "authenticated"}
 

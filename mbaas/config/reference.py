@@ -18,8 +18,10 @@ from mbaas.config.inputs import (
     IndexInput,
     RelationInput,
     RulesInput,
+    SearchInput,
 )
 from mbaas.config.load import SECTIONS
+from mbaas.config.settings import ProviderSettings
 from mbaas.core.schema.types import SCALARS
 
 _HEAD = """# Every setting
@@ -40,11 +42,13 @@ What a variable holds never appears in a message. `include = ["collections/*.tom
 relative to it; a key set in two of them is an error.
 """
 _TABLES: dict[str, type[msgspec.Struct]] = {
+    "auth.providers.<name>": ProviderSettings,
     "collections.<name>": CollectionInput,
     "collections.<name>.fields.<field>": FieldInput,
     "collections.<name>.rules": RulesInput,
     "collections.<name>.indexes": IndexInput,
     "collections.<name>.relations.<relation>": RelationInput,
+    "collections.<name>.search": SearchInput,
     "collections.<name>.foreign_keys.<constraint>": ForeignKeyInput,
     "functions.<name>": FunctionInput,
 }
@@ -63,7 +67,8 @@ def reference() -> str:
         parts += _section(name, kind, variables=False)
     rows = "\n".join(f"| `{name}` | `{sql}` |" for name, sql in SCALARS.items())
     parts.append(
-        "## Field types\n\n`[]` behind a type makes an array of it; `numeric(p,s)` has p digits, s of them decimals."
+        "## Field types\n\n`[]` behind a type makes an array of it; `numeric(p,s)` has p digits, s of them decimals; "
+        "`vector(n)` has n numbers."
         f"\n\n| type | PostgreSQL |\n| --- | --- |\n{rows}\n"
     )
     return "\n".join(parts)

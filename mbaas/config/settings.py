@@ -253,21 +253,93 @@ class MessageSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     notices: bool = True
 
 
+class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[auth.providers.<name>]``: a provider that people sign in with.
+
+    Those we know the addresses of need ``client_id`` and ``client_secret`` alone: apple, azure, discord, facebook,
+    github, gitlab, google, linkedin_oidc, slack_oidc, spotify, twitch, x. keycloak needs ``issuer`` too, and so does
+    any other name, which is then a provider of OpenID Connect.
+
+    enabled: whether people may. client_id: what the provider calls this app. client_ids: further ones of the same app,
+    of its mobile builds, whose ID tokens are taken. client_secret: from the provider; ``None``: a public client.
+    issuer: where a provider of OpenID Connect tells about itself, exactly as its tokens say. scopes: asked for beside
+    those that signing in takes. parameters: added to the provider's address, such as ``prompt``. authorize_url,
+    token_url, userinfo_url: instead of those known; all three for OAuth 2.0 without OpenID Connect. jwks_url: of the
+    keys that sign ID tokens, instead of the one the issuer names. pkce: whether a code is bound to who asked for it;
+    ``None``: when the provider says that it can. email_optional: let people in of whom the provider tells no address.
+    team_id, key_id, private_key: of Apple, which wants a signed secret; the key as the PEM text it gives. timeout_s: of
+    one request to the provider. allow_private: whether its addresses may be of this machine or a private network, and
+    plain HTTP.
+    """
+
+    enabled: bool = True
+    client_id: str = ""
+    client_ids: tuple[str, ...] = ()
+    client_secret: str | None = None
+    issuer: str | None = None
+    scopes: tuple[str, ...] = ()
+    parameters: dict[str, str] = {}
+    authorize_url: str | None = None
+    token_url: str | None = None
+    userinfo_url: str | None = None
+    jwks_url: str | None = None
+    pkce: bool | None = None
+    email_optional: bool = False
+    team_id: str | None = None
+    key_id: str | None = None
+    private_key: str | None = None
+    timeout_s: Seconds = 10.0
+    allow_private: bool = False
+
+
+class ThrottleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[auth.throttle]``: tries of passwords and codes, counted for all nodes together. 0 switches a limit off.
+
+    window_s: after which a count begins anew. pair: failures with one account from one address. account: failures with
+    one account from addresses it was never signed in at. ip: failures from one address, whatever account. messages:
+    sign-ups, accounts without an address, and mails or SMS asked for, from one address.
+    """
+
+    window_s: Count = 900
+    pair: WholeSeconds = 10
+    account: WholeSeconds = 100
+    ip: WholeSeconds = 200
+    messages: WholeSeconds = 300
+
+
+class CaptchaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[auth.captcha]``: sign-up, sign-in with a password, and what sends messages, only with a solved captcha.
+
+    provider: whose. secret: as the provider gave it. timeout_s: of its answer; without one nobody gets through.
+    verify_url: asked instead of the provider's own address, for a relay of yours; it may be on a private network.
+    """
+
+    provider: Literal["none", "turnstile", "hcaptcha"] = "none"
+    secret: str | None = None
+    timeout_s: Seconds = 5.0
+    verify_url: str | None = None
+
+
 class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[auth]``: sign-up, sign-in, tokens.
 
     email: sign-up and sign-in with an address. autoconfirm: an address needs no confirmation. phone_autoconfirm: nor
     does a phone number. disable_signup: nobody new. anonymous: accounts without an address. password_min_length:
-    characters. access_token_lifetime_s: until a client refreshes. session_lifetime_s: until one has to sign in again,
-    however often the client refreshed; 0: never. reuse_interval_s: how long the previous refresh token still answers
-    with the current one. otp_length: digits of a code, 6 to 10. otp_lifetime_s: of the link in a mail. code_lifetime_s:
-    of the code beside it. max_frequency_s: the pause between two mails to one address, and between two SMS to one
-    number; 0: none. password_reauthentication: a new password takes a code sent by ``/reauthenticate``, or the current
-    password. mfa: the second factors there are; ``phone`` takes an SMS provider. mfa_policy: who must prove one before
-    anything else is answered, ``roles``: who has one of ``mfa_roles``. mfa_roles: of ``app_metadata``. mfa_issuer: what
-    authenticator apps show; ``None``: the name of ``[app]``. passkeys: sign-in by passkey. webauthn_rp_id: the domain
-    passkeys and security keys belong to; ``None``: the host of ``site_url``. webauthn_origins: origins that may use
-    them beside those of ``site_url`` and ``redirect_urls``, such as ``android:apk-key-hash:…``.
+    characters. password_block_list: whether the 30,000 most used passwords are refused. access_token_lifetime_s: until
+    a client refreshes. session_lifetime_s: until one has to sign in again, however often the client refreshed; 0:
+    never. session_idle_s: until one has to sign in again when no client refreshed; 0: never. single_session: a sign-in
+    ends the other sessions of its user. reuse_interval_s: how long the previous refresh token still answers with the
+    current one. otp_length: digits of a code, 6 to 10. otp_lifetime_s: of the link in a mail. code_lifetime_s: of the
+    code beside it. max_frequency_s: the pause between two mails to one address, and between two SMS to one number; 0:
+    none. password_reauthentication: a new password takes a code sent by ``/reauthenticate``, or the current password.
+    recent_sign_in_s: a new address or number takes such a code, too, when the session was opened longer ago; 0: never.
+    manual_linking: users may add providers to their account, and take them away. providers: whom people sign in with,
+    by name. claims: claims of access tokens by name, each with the path it comes from: ``app_metadata.org``. mfa: the
+    second factors there are; ``phone`` takes an SMS provider. mfa_policy: who must prove one before anything else is
+    answered, ``roles``: who has one of ``mfa_roles``. mfa_roles: of ``app_metadata``. mfa_issuer: what authenticator
+    apps show; ``None``: the name of ``[app]``. passkeys: sign-in by passkey. webauthn_rp_id: the domain passkeys and
+    security keys belong to; ``None``: the host of ``site_url``. webauthn_origins: origins that may use them beside
+    those of ``site_url`` and ``redirect_urls``, such as ``android:apk-key-hash:…``.
     """
 
     email: bool = True
@@ -276,8 +348,11 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     disable_signup: bool = False
     anonymous: bool = False
     password_min_length: Count = 8
+    password_block_list: bool = True
     access_token_lifetime_s: WholeSeconds = 3600
     session_lifetime_s: WholeSeconds = 0
+    session_idle_s: WholeSeconds = 0
+    single_session: bool = False
     reuse_interval_s: WholeSeconds = 10
     otp_length: Annotated[int, msgspec.Meta(ge=6, le=10)] = 6
     otp_lifetime_s: WholeSeconds = 3600
@@ -296,6 +371,12 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     passkeys: bool = False
     webauthn_rp_id: str | None = None
     webauthn_origins: tuple[str, ...] = ()
+    manual_linking: bool = False
+    providers: dict[str, ProviderSettings] = {}
+    recent_sign_in_s: WholeSeconds = 0
+    claims: dict[str, str] = {}
+    throttle: ThrottleSettings = ThrottleSettings()
+    captcha: CaptchaSettings = CaptchaSettings()
     messages: MessageSettings = MessageSettings()
 
 
@@ -320,6 +401,20 @@ class PluginSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     directory: str = "plugins"
     disabled: tuple[str, ...] = ()
     timeout_s: Seconds = 5.0
+
+
+class GraphQLSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[graphql]``: ``/graphql/v1``.
+
+    enabled: whether it is served. max_depth: collections in each other, the outermost included. max_cost: records that
+    one answer may hold, each list as long as it may be times the lists around it. introspection: who may ask for the
+    schema: nobody (``off``), the ``service`` key, ``authenticated`` users as well, or ``everyone`` with a key.
+    """
+
+    enabled: bool = True
+    max_depth: Count = 8
+    max_cost: Count = 10_000
+    introspection: Literal["off", "service", "authenticated", "everyone"] = "authenticated"
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -347,3 +442,4 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     auth: AuthSettings = AuthSettings()
     log: LogSettings = LogSettings()
     plugins: PluginSettings = PluginSettings()
+    graphql: GraphQLSettings = GraphQLSettings()

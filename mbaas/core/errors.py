@@ -6,7 +6,9 @@ paths, hosts or data of rows the caller may not read.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias
+
+Revoked: TypeAlias = Literal["ended", "banned", "deleted"]
 
 
 class MbaasError(Exception):
@@ -100,6 +102,14 @@ class TokenInvalid(Unauthenticated):
 
 class TokenExpired(Unauthenticated):
     code = "token_expired"
+
+
+class TokenRevoked(TokenInvalid):
+    """The token holds and is not good any more. reason: its session has ended, its user is banned or deleted."""
+
+    def __init__(self, reason: Revoked) -> None:
+        super().__init__("the token was revoked", hint="sign in again")
+        self.reason = reason
 
 
 class Forbidden(MbaasError):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hmac
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -20,7 +20,7 @@ from joserfc.jwk import ECKey, OctKey
 
 from mbaas.adapters.secrets import KEY_ISSUER, PUBLISHABLE, SECRET, ApiKeys, Secrets
 from mbaas.config.settings import ServerSettings
-from mbaas.core.errors import TokenExpired, TokenInvalid, Unauthenticated
+from mbaas.core.errors import Revoked, TokenExpired, TokenInvalid, TokenRevoked, Unauthenticated
 from mbaas.core.identity import ANON, SERVICE, Identity, Role
 
 AUDIENCE = "authenticated"
@@ -53,6 +53,15 @@ class _Known(msgspec.Struct, frozen=True):
     until: float
 
 
+class Revocation(msgspec.Struct, frozen=True):
+    """A user's or a session's tokens are not good any more. until, forget_at: unix seconds; tokens of that subject that
+    are not good for another reason after ``forget_at`` need not be known."""
+
+    reason: Revoked
+    until: float
+    forget_at: float
+
+
 class Authenticator:
     """Checks keys and tokens against the secrets in force.
 
@@ -63,6 +72,7 @@ class Authenticator:
         self._secrets = secrets
         self._issuer = issuer
         self._known: dict[tuple[str | None, str | None], _Known] = {}
+        self._revoked: dict[str, Revocation] = {}
         self._adopt(secrets())
 
     def identify(self, apikey: str | None, bearer: str | None, *, now: float) -> Identity:
@@ -80,6 +90,18 @@ class Authenticator:
     def verify(self, bearer: str, *, now: float) -> Identity:
         """Who a bearer token is for, whatever key came with it. Raises TokenInvalid, TokenExpired."""
         return self._bearer(bearer, now).identity
+
+    def revoke(self, changed: Mapping[str, Revocation], *, now: float) -> None:
+        """Let no token of these users and sessions pass from now on. changed: by id.
+
+        Callers that are known cost nothing more for it: who is revoked is forgotten here, and checked when they come.
+        """
+        self._revoked.update(changed)
+        gone = [subject for subject, revocation in self._revoked.items() if revocation.forget_at <= now]
+        for subject in gone:
+            del self._revoked[subject]
+        for known in [key for key, value in self._known.items() if _is_of(value.identity, changed)]:
+            del self._known[known]
 
     def _adopt(self, secrets: Secrets) -> None:
         """Make these secrets the ones in force and forget every verdict under the former."""
@@ -170,6 +192,10 @@ class Authenticator:
             raise TokenInvalid("the token is for another audience")
         if not (isinstance(subject, str) and subject) and (subject is not None or role == "authenticated"):
             raise TokenInvalid("the token names no user")
+        for name in (subject, claims.get("session_id")):
+            revocation = self._revoked.get(name) if isinstance(name, str) else None
+            if revocation is not None and now < revocation.until:
+                raise TokenRevoked(revocation.reason)
         return Identity(role=cast(Role, role), claims=claims), expires
 
     def _remember(self, caller: tuple[str | None, str | None], known: _Known, now: float) -> None:
@@ -177,6 +203,10 @@ class Authenticator:
             live = [(key, value) for key, value in self._known.items() if now < value.until]
             self._known = dict(live[-CACHED // 2 :])
         self._known[caller] = known
+
+
+def _is_of(identity: Identity, subjects: Mapping[str, Revocation]) -> bool:
+    return identity.user_id in subjects or identity.session_id in subjects
 
 
 def _until(retired_at: int | None) -> float:

@@ -30,6 +30,8 @@ GUARDED = frozenset(
         "invite",
         "passkeys/authentication/options",
         "passkeys/authentication/verify",
+        "authorize",
+        "callback",
     )
 )
 """Routes where passwords and codes can be tried or mails be caused: a stricter bucket for each address."""

@@ -131,6 +131,12 @@ def create_user(state: State, body: Record) -> Flow[User]:
     return msgspec.json.decode(answer.body, type=User)
 
 
+def admin(state: State, method: str, path: str, body: Any = None) -> Flow[Any]:
+    json = None if body is None else msgspec.json.encode(body)
+    answer = yield from send(state, Request(method=method, path=f"/auth/v1/admin/{path}", json=json))
+    return _json(answer.body)
+
+
 # --- records ---------------------------------------------------------------------------------------------------------
 
 

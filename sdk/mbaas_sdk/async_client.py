@@ -105,6 +105,10 @@ class AsyncAuth:
         """With the service key: a new user. fields: email, password, email_confirm, user_metadata, app_metadata ..."""
         return await self._client._drive(_flow.create_user(self._client._state, fields))
 
+    async def admin(self, method: str, path: str, body: Any = None) -> Any:
+        """With the service key: any route below ``/auth/v1/admin``, for what has no call of its own."""
+        return await self._client._drive(_flow.admin(self._client._state, method, path, body))
+
 
 class AsyncQuery:
     """Some records of one collection. Every narrowing gives a new query; nothing is sent before the last call."""

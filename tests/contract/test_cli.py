@@ -7,10 +7,12 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import bcrypt
 import httpx
 import pytest
 
@@ -108,3 +110,30 @@ def test_a_weak_secret_keeps_the_server_from_starting(project: Path) -> None:
     assert told["hint"]
     assert "changeme" not in told["message"]
     assert not (project / ".mbaas" / "postgres").exists()
+
+
+def test_users_are_imported_and_their_sessions_ended(project: Path) -> None:
+    stored = bcrypt.hashpw(b"from elsewhere", bcrypt.gensalt(4)).decode()
+    table = f"email,password_hash,email_confirm\nada@example.com,{stored},true\nbob@example.com,md5,true\n"
+    (project / "users.csv").write_text(table)
+    with running(project) as server:
+        for dry_run in (True, False):
+            options = ["--dry-run"] if dry_run else []
+            told = run(project, "users", "import", "users.csv", *options, "--url", server.url, code=1)
+            assert (told["created"], told["existing"], told["dry_run"]) == (1, 0, dry_run)
+            assert [(one["index"], one["email"]) for one in told["rejected"]] == [(1, "bob@example.com")]
+        body = {"email": "ada@example.com", "password": "from elsewhere"}
+        token = "/auth/v1/token?grant_type=password"
+        session = httpx.post(server.url + token, json=body, headers=server.headers()).json()
+        who = session["user"]["id"]
+        (listed,) = run(project, "users", "sessions", "list", who, "--url", server.url)["sessions"]
+        assert listed["ip"] == "127.0.0.1"
+        assert run(project, "users", "sessions", "revoke", who, "--url", server.url, code=1)["error"] == "query_invalid"
+        assert run(project, "users", "sessions", "revoke", who, listed["id"], "--url", server.url) == {"ended": 1}
+        assert run(project, "users", "sessions", "revoke", who, "--all", "--url", server.url) == {"ended": 0}
+        # The API, which asks no table for it, hears of it within five seconds.
+        began = time.monotonic()
+        headers = server.headers(session["access_token"])
+        while (answer := httpx.get(f"{server.url}/rest/v1/notes", headers=headers)).status_code == 200:
+            assert time.monotonic() < began + 5
+        assert (answer.status_code, answer.json()["code"]) == (401, "PGRST301")

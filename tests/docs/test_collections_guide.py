@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from mbaas.adapters.postgres.database import Database
+from mbaas.adapters.postgres.embedded import EmbeddedPostgres
+from mbaas.adapters.postgres.extensions import ensure_extensions
 from mbaas.adapters.postgres.migrate import migrate, plan
 from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.config.collections import RESERVED
@@ -57,7 +59,9 @@ def test_the_guide_names_every_reserved_word() -> None:
     assert [word for word in sorted(RESERVED) if f"`{word}`" not in GUIDE] == []
 
 
-async def test_postgresql_takes_every_table_of_the_guide(tmp_path: Path, database: Database) -> None:
+async def test_postgresql_takes_every_table_of_the_guide(
+    tmp_path: Path, cluster: EmbeddedPostgres, database: Database
+) -> None:
     collections: dict[str, Collection] = {}
     for block in BLOCKS.values():
         found = loaded(tmp_path, block).catalog.collections
@@ -70,6 +74,7 @@ async def test_postgresql_takes_every_table_of_the_guide(tmp_path: Path, databas
         return render_policies(rules, name)
 
     await apply_system_schema(database)
+    await ensure_extensions(catalog, cluster.admin_url(database.url.partition("?")[0].rpartition("/")[2]))
     await migrate(database, catalog, policies)
     assert (await plan(database, catalog, policies)).steps == ()
     found_names = await database.fetch_rows(

@@ -11,8 +11,17 @@ import msgspec
 import pytest
 
 from mbaas.config import reference
-from mbaas.config.inputs import CollectionInput, FieldInput, FunctionInput, IndexInput, RelationInput, RulesInput
+from mbaas.config.inputs import (
+    CollectionInput,
+    FieldInput,
+    FunctionInput,
+    IndexInput,
+    RelationInput,
+    RulesInput,
+    SearchInput,
+)
 from mbaas.config.load import SECTIONS, load
+from mbaas.config.settings import ProviderSettings
 from mbaas.core.rules.ruleset import compile_rules
 
 REPOSITORY = Path(__file__).parents[2]
@@ -46,6 +55,10 @@ EXAMPLES = {
     "app.redirect_urls",
     "auth.autoconfirm",
     "auth.anonymous",
+    "auth.providers",
+    "auth.claims",
+    "auth.captcha.secret",
+    "auth.captcha.verify_url",
 }
 
 
@@ -82,7 +95,18 @@ def test_the_page_is_what_the_code_says() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [*SECTIONS.values(), CollectionInput, FieldInput, RulesInput, IndexInput, RelationInput, FunctionInput]
+    "kind",
+    [
+        *SECTIONS.values(),
+        CollectionInput,
+        FieldInput,
+        RulesInput,
+        IndexInput,
+        RelationInput,
+        SearchInput,
+        FunctionInput,
+        ProviderSettings,
+    ],
 )
 def test_every_key_has_a_meaning(kind: type[msgspec.Struct]) -> None:
     summary, said = reference.meanings(kind)

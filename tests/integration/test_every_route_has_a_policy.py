@@ -38,6 +38,7 @@ READ = frozenset(("GET", "HEAD"))
 POLICIES = [
     # What a caller may see and do below these is for rules and for the auth of each route; a key is asked of everyone.
     Policy("/rest/v1/**", "key", sample="/posts", own_check=True),
+    Policy("/graphql/v1/**", "key", own_check=True),
     Policy("/batch/v1/**", "key", own_check=True),
     Policy("/auth/v1/**", "key", sample="/settings", own_check=True),
     Policy(f"{PREFIX}/**", "key", sample="/greeter/hello", own_check=True),
@@ -51,7 +52,11 @@ POLICIES = [
     Policy("/auth/v1/recover", "key"),
     Policy("/auth/v1/resend", "key"),
     Policy("/auth/v1/verify", "public", own_check=True),
+    Policy("/auth/v1/authorize", "public"),
+    Policy("/auth/v1/callback", "public"),
     Policy("/auth/v1/user", "signed_in"),
+    Policy("/auth/v1/user/identities/authorize", "signed_in"),
+    Policy("/auth/v1/user/identities/{identity_id:str}", "signed_in"),
     Policy("/auth/v1/reauthenticate", "signed_in"),
     Policy("/auth/v1/logout", "signed_in"),
     Policy("/auth/v1/factors", "signed_in"),
@@ -76,6 +81,12 @@ POLICIES = [
     Policy("/auth/v1/admin/messages/{kind:str}/{locale:str}", "service"),
     Policy("/auth/v1/admin/messages/{kind:str}/{locale:str}/preview", "service"),
     Policy("/auth/v1/admin/users", "service"),
+    Policy("/auth/v1/admin/users/import", "service"),
+    Policy("/auth/v1/admin/users/{user_id:str}/sessions", "service"),
+    Policy("/auth/v1/admin/users/{user_id:str}/sessions/{session_id:str}", "service"),
+    Policy("/auth/v1/admin/audit", "service"),
+    Policy("/auth/v1/user/sessions", "signed_in"),
+    Policy("/auth/v1/user/sessions/{session_id:str}", "signed_in", own_check=True),
     Policy("/auth/v1/admin/users/{user_id:str}", "service"),
     Policy("/auth/v1/admin/generate_link", "service"),
     Policy("/admin/v1/rules", "service"),
@@ -140,5 +151,5 @@ async def test_every_route_lets_in_whom_it_is_for_and_nobody_else(database: Data
 
         everything = [*routes_of(served.app), *routes_of(auth.litestar, prefix="/auth/v1"), *OWN]
         assert await check(everything, POLICIES, ask) == []
-    auth.close()
+    await auth.close()
     writer.close()

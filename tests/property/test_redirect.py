@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mbaas.modules.auth.redirect import AllowList
+from mbaas.modules.auth.redirect import AllowList, with_fragment, with_query
 from tests.conftest import SOAK
 
 SITE = "https://app.example.com"
@@ -58,3 +58,19 @@ def test_a_link_leads_to_a_host_of_the_list_for_every_reader(wanted: str) -> Non
 def test_resolving_twice_changes_nothing(wanted: str) -> None:
     once = LIST.resolve(wanted)
     assert LIST.resolve(once) == once
+
+
+@given(HOSTILE, st.text(max_size=40), st.text(max_size=40))
+@settings(max_examples=2000 if SOAK else 200, deadline=None)
+def test_nothing_added_to_a_target_changes_where_it_leads(wanted: str, code: str, error: str) -> None:
+    """Codes and errors of a provider travel in query and fragment; a line or a host in them stays text."""
+    target = LIST.resolve(wanted)
+    try:
+        landed = with_fragment(with_query(target, {"code": code}), {"error": error})
+    except UnicodeEncodeError:  # half a surrogate pair comes from no request
+        return
+    before, after = urlsplit(target), urlsplit(landed)
+    assert (after.scheme, after.netloc, after.path) == (before.scheme, before.netloc, before.path)
+    assert landed.isascii()
+    assert landed.isprintable()
+    assert not set(landed) & set(' \\<>"`{}|^')

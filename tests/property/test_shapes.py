@@ -17,6 +17,7 @@ from mbaas.core.plan.names import Names
 from mbaas.core.plan.resolve import Resolver, resolve_list
 from mbaas.core.plan.writes import resolve_insert, resolve_update
 from mbaas.core.query.body import parse_insert, parse_update
+from mbaas.core.query.cursor import Cursor, format_cursor
 from mbaas.core.query.limits import Limits
 from mbaas.core.query.parse import parse_parameters
 from mbaas.core.query.types import InsertQuery, Media, Preferences, ReadQuery, UpdateQuery
@@ -57,6 +58,22 @@ columns = st.sampled_from(
 operators = st.sampled_from(
     "eq neq gt gte lt lte isdistinct in is like cs not.eq not.in not.is fts eq(any)".split()
 )  # fmt: skip
+
+
+def resolver(identity: Identity) -> Resolver:
+    return Resolver(NAMES, privileged=identity.bypasses_rules, max_rows=1000)
+
+
+def cursor(order: str, *values: str | None) -> str:
+    parts = parse_parameters(f"cursor=*&order={order}").parts
+    keyset = resolve_list(ReadQuery(collection="posts", parts=parts), resolver(ANON)).rows.keyset
+    assert keyset is not None
+    return format_cursor(Cursor(keyset.digest, values))
+
+
+CURSOR = cursor("created_at.desc", "2026-01-01", ANA)
+CURSOR_OF_NULL = cursor("views", None, BEN)
+
 fixed = st.sampled_from(
     [
         ("select", "*"),
@@ -72,6 +89,17 @@ fixed = st.sampled_from(
         ("offset", "3"),
         ("offset", "x"),
         ("or", "(views.gt.1,title.eq.a)"),
+        ("cursor", "*"),
+        ("cursor", CURSOR),
+        ("cursor", CURSOR_OF_NULL),
+        ("cursor", "x"),
+        ("search", "fat cats"),
+        ("search", "eq.x"),
+        ("distance", "lt.5"),
+        ("near", "embedding.[1,2]"),
+        ("within", "place.(1,2,3m)"),
+        ("having", "sum.gt.1"),
+        ('"search"', "eq.x"),
     ]
 )
 
@@ -92,10 +120,6 @@ def _form(operator: str, literal: str) -> str:
     if operator.endswith("in"):
         return f"({literal},{literal}x)"
     return "null" if operator.endswith("is") else literal
-
-
-def resolver(identity: Identity) -> Resolver:
-    return Resolver(NAMES, privileged=identity.bypasses_rules, max_rows=1000)
 
 
 def shapes() -> Shapes:
@@ -153,6 +177,8 @@ def test_what_is_asked_most_is_prepared() -> None:
         b"id=eq.1",
         b"id=in.(1,2)&select=id",
         b"published=is.true&order=created_at.desc&limit=30&views=gte.5",
+        b"order=created_at.desc&limit=30&cursor=*",
+        b"order=created_at.desc&limit=30&cursor=" + CURSOR.encode(),
     ):
         assert kept.read("posts", query, ANON, preferences=Preferences(), media=Media(), limits=LIMITS) is not None
     payload = parse_insert(b'{"title":"a"}')

@@ -15,7 +15,7 @@ _PREPARED = 200
 _CONNECT_TIMEOUT_S = 3.0
 _TEXT_TYPES = (
     "int2 int4 int8 float4 float8 numeric bool uuid timestamptz timestamp date time timetz interval json jsonb bytea "
-    "tsvector tsquery inet cidr macaddr xml bit varbit money oid regclass"
+    "tsvector tsquery inet cidr macaddr xml bit varbit money oid regclass point box"
 ).split()
 # A partner that is gone without a word (its machine died, the network is cut) is noticed within 5 seconds.
 _KEEPALIVE = {"TCP_KEEPIDLE": 2, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 5000}
@@ -39,6 +39,8 @@ async def connect(url: str, *, statement_timeout_s: float, lock_timeout_s: float
                 # Without "$user": a user named as one of our schemas would look there first.
                 "search_path": "public",
                 "jit": "off",
+                # What filters leave of an index's nearest vectors may be too few; then it looks further (pgvector 0.8).
+                "hnsw.iterative_scan": "strict_order",
                 "statement_timeout": str(round(statement_timeout_s * 1000)),
                 "lock_timeout": str(round(lock_timeout_s * 1000)),
                 "idle_in_transaction_session_timeout": "60000",

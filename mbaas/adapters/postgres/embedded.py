@@ -179,13 +179,13 @@ class EmbeddedPostgres:
         return log
 
 
-def running_url(directory: Path, database: str = DATABASE) -> str | None:
-    """Where the server of another process on that data directory listens; ``None`` when none runs there."""
+def running_url(directory: Path, database: str = DATABASE, *, user: str = OWNER) -> str | None:
+    """Where the server on that data directory listens, of whatever process; ``None`` when none runs there."""
     data = directory.resolve() / "data"
     found = read_pid_file(data)
     if found is None or found.state != "ready" or all(process.pid != found.pid for process in processes_of(data)):
         return None
-    return _socket_url(Path(found.socket_directory), OWNER, database)
+    return _socket_url(Path(found.socket_directory), user, database)
 
 
 def _socket_url(sockets: Path, user: str, database: str) -> str:

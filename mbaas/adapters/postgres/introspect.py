@@ -111,13 +111,17 @@ where c.relnamespace = to_regnamespace($1) and c.relkind in ('r', 'p') and not c
         select from pg_depend where classid = 'pg_class'::regclass and objid = c.oid and deptype = 'e'
     )
 """
-_PARTS = """
+_PARTS = r"""
 with parts as (
     select indexrelid,
         indnatts = indnkeyatts and not indnullsnotdistinct and relindex.reloptions is null
-            and bool_and(number <> 0 and opcdefault and (option = 0 or (option = 3 and amname = 'btree'))
+            and bool_and(number <> 0 and (opcdefault or opcname ~ '^vector_[a-z0-9]+_ops$')
+                and (option = 0 or (option = 3 and amname = 'btree'))
                 and (collation_of = 0 or collation_of = attcollation)) as plain,
-        coalesce(json_agg(json_build_object('name', attname, 'descending', option & 1 = 1) order by n)
+        coalesce(json_agg(json_build_object(
+            'name', attname, 'descending', option & 1 = 1,
+            'operators', case when opcname ~ '^vector_[a-z0-9]+_ops$' then opcname end
+        ) order by n)
             filter (where attname is not null), '[]') as fields
     from pg_index
     join pg_class as relindex on relindex.oid = indexrelid

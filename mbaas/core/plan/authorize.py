@@ -158,7 +158,7 @@ def as_stored(authorized: AuthorizedWrite) -> AuthorizedWrite:
     What the caller may see of them is asked afterwards, by the rows of the write as it was.
     """
     collection = authorized.plan.collection
-    outputs = tuple(FieldOutput(field.name, Column(field.name)) for field in collection.fields)
+    outputs = tuple(FieldOutput(field.name, Column(field.name)) for field in collection.named_fields)
     rows = AuthorizedRows(
         plan=ReadPlan(collection=collection, outputs=outputs), visible=Visible(collection=collection.name, rule=TRUE)
     )
@@ -180,13 +180,18 @@ class _Caller:
     def row(self, collection: Collection, operation: Operation) -> Expr:
         return TRUE if self.bypasses or self.as_caller else self.rules.row(collection.name, operation)
 
-    def visible(self, collection: Collection, rule: Expr) -> Visible:
+    def visible(self, collection: Collection, rule: Expr, uses: tuple[str, ...] = ()) -> Visible:
+        """uses: hidden fields that the statement itself reads."""
         name = collection.name
         if collection.adopted:
             return Visible(collection=name, rule=TRUE, bare=True)
         if self.bypasses:
             return Visible(collection=name, rule=TRUE)
-        masks = tuple((field.name, self.mask(name, field.name)) for field in collection.fields if not field.hidden)
+        masks = tuple(
+            (field.name, TRUE if field.name in uses else self.mask(name, field.name))
+            for field in collection.fields
+            if not field.hidden or field.name in uses
+        )
         plain = len(masks) == len(collection.fields) and all(mask == TRUE for _, mask in masks)
         return Visible(collection=name, rule=rule, masks=None if plain else masks)
 
@@ -203,7 +208,7 @@ class _Caller:
         self.check_functions(plan.computed)
         visible = None
         if plan.collection is not None:
-            visible = self.visible(plan.collection, self.row(plan.collection, "select") if ruled else TRUE)
+            visible = self.visible(plan.collection, self.row(plan.collection, "select") if ruled else TRUE, plan.uses)
         if not plan.embeds:
             return AuthorizedRows(plan=plan, visible=visible, as_caller=self.as_caller)
         catalog = self.rules.catalog

@@ -70,7 +70,7 @@ def _takes(function: Function, names: tuple[str, ...]) -> bool:
 
 def _rows(query: CallQuery, function: Function, resolver: Resolver) -> ReadPlan | None:
     if function.collection is not None:
-        return resolver.read(resolver.collection(function.collection), query.parts)
+        return resolver.given(resolver.collection(function.collection), query.parts)
     if function.composite:
         return resolver.read_result(function.name, result_columns(function), query.parts)
     return None

@@ -26,7 +26,7 @@ from mbaas.core.expr.types import (
 from mbaas.core.plan.arrays import parse_array
 from mbaas.core.plan.names import ColumnType, column_type
 from mbaas.core.plan.types import computed_field
-from mbaas.core.query.errors import Unsupported
+from mbaas.core.query.errors import Misplaced, Unsupported
 from mbaas.core.query.types import Condition, Filter, Logic, Path
 from mbaas.core.schema.catalog import Function
 
@@ -60,9 +60,12 @@ _SEARCHES = {
 
 
 class Owner:
-    """Whose columns a path may name. computed: the functions of its row. used: those that some path named."""
+    """Whose columns a path may name. computed: the functions of its row. used: those that some path named.
 
-    __slots__ = ("_computed", "columns", "name", "used")
+    given: what else a path may name in this request.
+    """
+
+    __slots__ = ("_computed", "columns", "given", "name", "used")
 
     def __init__(
         self, name: str, columns: Mapping[str, ColumnType], computed: Mapping[str, Function] | None = None
@@ -70,13 +73,16 @@ class Owner:
         self.name = name
         self.columns = columns
         self.used: dict[str, Function] = {}
+        self.given: Mapping[str, tuple[Expr, ColumnType]] = {}
         self._computed = computed or {}
 
-    def column(self, name: str) -> tuple[Column, ColumnType]:
+    def column(self, name: str) -> tuple[Expr, ColumnType]:
         """The column and its type. Raises UnknownField."""
         found = self.columns.get(name)
         if found is not None:
             return Column(name), found
+        if name in self.given:
+            return self.given[name]
         function = self._computed.get(name)
         if function is None:
             raise UnknownField.of(self.name, name)
@@ -117,6 +123,11 @@ def logic_expr(logic: Logic, items: tuple[Expr, ...]) -> Expr:
 
 def condition_expr(condition: Condition, owner: Owner) -> Expr:
     item, kind = path_expr(condition.path, owner)
+    if kind.is_measured and condition.operator != "is":
+        word = "near" if kind.name.startswith("vector") else "within"
+        raise Misplaced(
+            f"{condition.operator} cannot be asked of type {kind.name}", f"{word}={condition.path.name}...."
+        )
     found = _condition(condition, item, kind)
     return Not(found) if condition.negated else found
 

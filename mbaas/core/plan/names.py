@@ -21,7 +21,7 @@ _ASKS = re.compile(r"\bauth\s*\.", re.IGNORECASE)
 _RANGES = frozenset({"int4range", "int8range", "numrange", "daterange", "tstzrange", "tsrange"})
 _CAST = re.compile(r"(?P<name>[A-Za-z0-9 ]+?)(?:\(\d{1,4}(?:, ?\d{1,4})?\))?(?:\[\])?", re.ASCII)
 _JSON = frozenset({"json", "jsonb"})
-_TYPE_NAMES = frozenset(SCALARS.values()) | {
+_TYPE_NAMES = frozenset(SCALARS.values()) - {"point", "vector"} | {
     # what else a caller may cast to, in PostgreSQL's many spellings
     *("int", "int2", "int4", "int8", "smallint", "float4", "float8", "real", "decimal", "varchar", "bpchar", "char"),
     *("character varying", "character", "timestamptz", "timestamp", "timestamp without time zone", "timetz"),
@@ -38,6 +38,11 @@ class ColumnType(msgspec.Struct, frozen=True):
     @property
     def is_json(self) -> bool:
         return self.name in _JSON
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether it is asked for by its distance and not by comparison."""
+        return self.name.removesuffix("[]") in ("vector", "point")
 
     @property
     def is_range(self) -> bool:
@@ -84,7 +89,7 @@ class Names:
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
-        self._all = {name: _typed(collection.fields) for name, collection in catalog.collections.items()}
+        self._all = {name: _typed(collection.named_fields) for name, collection in catalog.collections.items()}
         self._shown = {
             name: _typed(field for field in collection.fields if not field.hidden)
             for name, collection in catalog.collections.items()

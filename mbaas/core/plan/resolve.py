@@ -15,7 +15,10 @@ from mbaas.core.errors import UnknownCollection
 from mbaas.core.expr.types import Cast, Column, Expr, Is, Not, all_of
 from mbaas.core.plan.conditions import Owner, condition_expr, is_expr, logic_expr, path_expr
 from mbaas.core.plan.errors import UnknownType
+from mbaas.core.plan.having import with_having
+from mbaas.core.plan.keyset import with_keyset
 from mbaas.core.plan.names import ColumnType, Names, known_type, perhaps
+from mbaas.core.plan.sought import sought
 from mbaas.core.plan.types import (
     AggregateOutput,
     Answer,
@@ -29,7 +32,10 @@ from mbaas.core.plan.types import (
     SpreadOutput,
     embed_test,
 )
-from mbaas.core.query.errors import EmbedFilterInvalid, NotEmbedded, OrderNotToOne, Unsupported
+from mbaas.core.plan.words import divided, refuse_words
+from mbaas.core.query.errors import EmbedFilterInvalid, Misplaced, NotEmbedded, OrderNotToOne, Unsupported
+from mbaas.core.query.filters import parse_condition
+from mbaas.core.query.limits import DEFAULT_LIMITS
 from mbaas.core.query.types import (
     ColumnItem,
     CountItem,
@@ -96,23 +102,49 @@ class Resolver:
         No embed can be tested in them.
         """
         owner = self.owner(collection)
+        parts = refuse_words(parts, owner, "a write")
         where = all_of(*(_filter(one, owner, {}) for path, one in parts.filters if not path))
         return where, tuple(owner.used.values())
 
     def read(self, collection: Collection, parts: ReadParts) -> ReadPlan:
+        owner = self.owner(collection)
+        parts, words = divided(parts, owner)
+        found = sought(words, collection, owner)
+        owner.given = found.given
+        for text in words.get("distance", ()):
+            if "distance" not in owner.given:
+                raise Misplaced("distance is of nothing", "it goes with near=... or a circle in within=...")
+            condition = parse_condition(Path("distance"), text, DEFAULT_LIMITS)
+            parts = msgspec.structs.replace(parts, filters=(*parts.filters, ((), condition)))
         said = _Said(parts.filters, parts.order, parts.windows)
-        return self._level(collection, self.owner(collection), parts.select, said)
+        plan = self._level(collection, owner, parts.select, said)
+        if plan.grouped and found.given:
+            found.order = ()  # of single rows
+        plan = msgspec.structs.replace(
+            plan, where=all_of(plan.where, *found.where), order=plan.order or found.order, uses=found.uses
+        )
+        if "having" in words:
+            plan = with_having(plan, words["having"])
+        if "cursor" in words:
+            plan = with_keyset(plan, collection, owner, *words["cursor"])
+        return plan
+
+    def given(self, collection: Collection, parts: ReadParts) -> ReadPlan:
+        """As ``read``, of rows that are at hand, as a function gives them."""
+        return self.read(collection, refuse_words(parts, self.owner(collection), "a function's rows"))
 
     def returned(self, collection: Collection, parts: ReadParts) -> ReadPlan:
         """The rows a write gives back: all of them, whatever the filters that picked them."""
+        parts = refuse_words(parts, self.owner(collection), "a write")
         said = _Said(tuple(pair for pair in parts.filters if pair[0]), parts.order, parts.windows)
         plan = self._level(collection, self.owner(collection), parts.select, said)
         return msgspec.structs.replace(plan, limit=parts.windows.get((), _WINDOW).limit)
 
     def read_result(self, name: str, columns: Mapping[str, ColumnType], parts: ReadParts) -> ReadPlan:
         """Rows of a function's result that are no collection's."""
-        said = _Said(parts.filters, parts.order, parts.windows)
-        return self._level(None, Owner(name, columns), parts.select, said)
+        owner = Owner(name, columns)
+        parts = refuse_words(parts, owner, "a function's rows")
+        return self._level(None, owner, parts.select, _Said(parts.filters, parts.order, parts.windows))
 
     def _level(
         self, collection: Collection | None, owner: Owner, items: tuple[SelectItem, ...], said: _Said
@@ -175,14 +207,20 @@ class Resolver:
 
     def _order(self, term: OrderTerm, owner: Owner, embeds: Mapping[str, Embed]) -> Order:
         if term.relation is None:
-            return Order(path_expr(term.path, owner)[0], term.descending, term.nulls)
+            expr, kind = path_expr(term.path, owner)
+            if kind.is_measured:
+                raise Misplaced(
+                    f"rows have no order by type {kind.name}", "order=distance, with near=... or within=..."
+                )
+            return Order(expr, term.descending, term.nulls, type=_bound_by(kind))
         embed = embeds.get(term.relation)
         if embed is None:
             raise NotEmbedded(term.relation)
         if not embed.relation.to_one:
             raise OrderNotToOne(owner.name, term.relation)
         target = Owner(embed.relation.target, self.columns(embed.relation.target))
-        return Order(path_expr(term.path, target)[0], term.descending, term.nulls, embed.alias)
+        expr, kind = path_expr(term.path, target)
+        return Order(expr, term.descending, term.nulls, embed.alias, _bound_by(kind))
 
 
 class _Said(msgspec.Struct, frozen=True):
@@ -243,12 +281,18 @@ def _filter(filter: Filter, owner: Owner, embeds: Mapping[str, Embed]) -> Expr:
 def _column_output(item: ColumnItem, owner: Owner, *, alone: bool) -> Output:
     if item.path.name == "count" and alone and not item.path.steps and "count" not in owner.columns:
         return AggregateOutput(item.alias or "count", "count", cast=_checked(item.cast))
-    expr = path_expr(item.path, owner)[0]
+    expr, kind = path_expr(item.path, owner)
     if item.cast is not None:
         expr = Cast(expr, _known(item.cast))
     if item.aggregate is not None:
-        return AggregateOutput(item.alias or item.aggregate, item.aggregate, expr, _checked(item.aggregate_cast))
+        cast, of = _checked(item.aggregate_cast), item.cast or kind.name
+        return AggregateOutput(item.alias or item.aggregate, item.aggregate, expr, cast, of)
     return FieldOutput(item.alias or key_of(item.path), expr)
+
+
+def _bound_by(kind: ColumnType) -> str:
+    """The type by which a value in PostgreSQL's text form is bound."""
+    return kind.bind if kind.element is None else f"text::{kind.name}"
 
 
 def key_of(path: Path) -> str:

@@ -58,12 +58,16 @@ class FieldOutput(msgspec.Struct, frozen=True, tag="field"):
 
 
 class AggregateOutput(msgspec.Struct, frozen=True, tag="aggregate"):
-    """``function(argument)``; ``count`` without an argument counts rows. ``cast``: of the result."""
+    """``function(argument)``; ``count`` without an argument counts rows. ``cast``: of the result.
+
+    of: the type of the argument.
+    """
 
     key: str
     function: AggregateName
     argument: Expr | None = None
     cast: str | None = None
+    of: str = ""
 
 
 class EmbedOutput(msgspec.Struct, frozen=True, tag="embed"):
@@ -86,12 +90,25 @@ Output: TypeAlias = FieldOutput | AggregateOutput | EmbedOutput | SpreadOutput
 
 
 class Order(msgspec.Struct, frozen=True):
-    """``embed``: the alias of the to-one embed whose record ``expr`` reads, else ``None``."""
+    """``embed``: the alias of the to-one embed whose record ``expr`` reads, else ``None``. type: by which to bind."""
 
     expr: Expr
     descending: bool = False
     nulls: Literal["first", "last"] | None = None
     embed: str | None = None
+    type: str = "text"
+
+
+class Keyset(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows behind one, in an order in which no two are equal.
+
+    digest: of the order, for cursors. after: what the order's terms are in that row; ``None``: from the first row on.
+    filled: fields that are never null.
+    """
+
+    digest: str
+    after: tuple[str | None, ...] | None
+    filled: frozenset[str]
 
 
 class Embed(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,7 +125,8 @@ class ReadPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     collection: whose rows; ``None``: a function's, of a type that is no collection's. grouped: there are aggregates of
     this level's rows, so the other outputs group. outputs may be empty: an embed that only filters. computed: the
-    functions whose fields are read.
+    functions whose fields are read. keyset: the page is cut by place, not by number.
+    uses: hidden fields that conditions and order of the server's own read. having: over the keys of aggregates.
     """
 
     collection: Collection | None
@@ -120,6 +138,9 @@ class ReadPlan(msgspec.Struct, frozen=True, kw_only=True):
     embeds: tuple[Embed, ...] = ()
     grouped: bool = False
     computed: tuple[Function, ...] = ()
+    keyset: Keyset | None = None
+    uses: tuple[str, ...] = ()
+    having: Expr = TRUE
 
     @property
     def aggregates(self) -> bool:

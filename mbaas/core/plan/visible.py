@@ -16,10 +16,14 @@ def visible(catalog: Catalog, role: Role) -> Catalog:
     everybody: the database says who may do what with it.
     """
     if role == "service_role":
-        return catalog
+        named = {
+            name: msgspec.structs.replace(collection, fields=collection.named_fields)
+            for name, collection in catalog.collections.items()
+        }
+        return Catalog(collections=named, functions=catalog.functions)
     collections = {
         name: msgspec.structs.replace(
-            collection, fields=tuple(field for field in collection.fields if not field.hidden)
+            collection, fields=tuple(field for field in collection.named_fields if not field.hidden)
         )
         for name, collection in catalog.collections.items()
         if collection.adopted

@@ -9,6 +9,7 @@ from mbaas.core.expr.types import Column
 from mbaas.core.plan.errors import NoUniqueTarget
 from mbaas.core.plan.resolve import Resolver
 from mbaas.core.plan.types import Answer, Conflict, DeletePlan, FieldOutput, InsertPlan, ReadPlan, UpdatePlan
+from mbaas.core.plan.words import refuse_words
 from mbaas.core.query.errors import Unsupported, ViewNotWritten
 from mbaas.core.query.types import DeleteQuery, InsertQuery, Preferences, UpdateQuery
 from mbaas.core.schema.catalog import Collection, Field
@@ -16,6 +17,7 @@ from mbaas.core.schema.catalog import Collection, Field
 
 def resolve_insert(query: InsertQuery, resolver: Resolver) -> InsertPlan:
     collection = _writable(query.collection, resolver)
+    refuse_words(query.parts, resolver.owner(collection), "a write")
     fields = tuple(field for field in _named(query.columns, collection, resolver) if resolver.writes(collection, field))
     return InsertPlan(
         collection=collection,

@@ -157,6 +157,28 @@ class AggregatesOff(QueryError):
         super().__init__("Use of aggregate functions is not allowed")
 
 
+class CursorInvalid(QueryError):
+    """A cursor that does not go with the request. ``details``: why not."""
+
+    code = "query_cursor_invalid"
+
+    def __init__(self, details: str) -> None:
+        super().__init__(
+            "The cursor does not belong to this query",
+            details=details,
+            hint="follow the Link header of the answer before with nothing changed, or begin anew with cursor=*",
+        )
+
+
+class Misplaced(QueryError):
+    """A parameter that cannot stand where it does. ``hint``: where it could."""
+
+    code = "query_misplaced"
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message, hint=hint)
+
+
 class Unsupported(QueryError):
     """In the grammar, and not made. ``details``: what exactly."""
 

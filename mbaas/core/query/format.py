@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from mbaas.core.query.parse import EMBEDDABLE, WHOLE
+from mbaas.core.query.parse import EMBEDDABLE, WHOLE, WORDS
 from mbaas.core.query.types import (
     ColumnItem,
     Condition,
@@ -27,7 +27,7 @@ from mbaas.core.query.types import (
 _BARE_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _BARE_ELEMENT = re.compile(r"[\w.:+*%-]+", re.ASCII)
 _BARE_VALUE = re.compile(r"[\w.:+*%-]*", re.ASCII)
-_RESERVED = WHOLE | EMBEDDABLE | {"not", "count", "inner", "left"}
+_RESERVED = WHOLE | EMBEDDABLE | WORDS | {"not", "count", "inner", "left"}
 _SAFE = "*(),.:!\"'{}[]@/"
 
 
@@ -47,6 +47,7 @@ def format_read_parts(parts: ReadParts) -> str:
             pairs.append((_key(path, "limit"), str(window.limit)))
         if window.offset or window.limit is None:
             pairs.append((_key(path, "offset"), str(window.offset)))
+    pairs += parts.words
     return "&".join(f"{quote(key, safe=_SAFE)}={quote(value, safe=_SAFE)}" for key, value in pairs)
 
 

@@ -1,9 +1,10 @@
 """A query string becomes ``Parameters``: percent-decoded once, read once, in one form whatever its spelling was.
 
 Reserved keys are ``select columns on_conflict order limit offset and or``; the last five may carry the path of an embed
-(``comments.author.order``) and the last two a ``not``. Everything else is a filter. A key in double quotes is a name,
-never a reserved word. Of a repeated ``select``, ``columns`` or ``on_conflict`` the first counts, of a window the last,
-orders follow each other, and filters must all hold.
+(``comments.author.order``) and the last two a ``not``. ``cursor search near within distance having`` are words too
+where the collection has no such column, which the catalog will tell. Everything else is a filter. A key in double
+quotes is a name, never a reserved word. Of a repeated ``select``, ``columns`` or ``on_conflict`` the first counts, of a
+window the last, orders follow each other, and filters must all hold.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from mbaas.core.query.types import (
 
 WHOLE = frozenset({"select", "columns", "on_conflict"})
 EMBEDDABLE = frozenset({"order", "limit", "offset", "and", "or"})
+WORDS = frozenset({"cursor", "search", "near", "within", "distance", "having"})
 
 _PLAIN_KEY = re.compile(r"[a-z_][a-z0-9_]*+", re.ASCII)
 _NUMBER = re.compile(r"[+-]?[0-9]++", re.ASCII)
@@ -147,7 +149,7 @@ def parse_columns(text: str, what: str = "columns parameter") -> tuple[str, ...]
 class _Reader:
     """The parameters read so far."""
 
-    __slots__ = ("columns", "filters", "limits", "on_conflict", "order", "select", "terms", "windows")
+    __slots__ = ("columns", "filters", "limits", "on_conflict", "order", "select", "terms", "windows", "words")
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -158,12 +160,16 @@ class _Reader:
         self.filters: list[tuple[EmbedPath, Filter]] = []
         self.order: dict[EmbedPath, tuple[OrderTerm, ...]] = {}
         self.windows: dict[EmbedPath, Window] = {}
+        self.words: list[tuple[str, str]] = []
 
     def read(self, key: str, value: str) -> None:
         if key in WHOLE:
             self.whole(key, value)
         elif key in EMBEDDABLE:
             self.embeddable((), key, value, negated=False)
+        elif key in WORDS:
+            self.spend(1)
+            self.words.append((key, value))
         elif _PLAIN_KEY.fullmatch(key):
             self.filter((), parse_condition(Path(key), value, self.limits))
         else:
@@ -234,6 +240,7 @@ class _Reader:
             filters=tuple(self.filters),
             order=self.order,
             windows=self.windows,
+            words=tuple(self.words),
         )
         return Parameters(parts=parts, columns=self.columns, on_conflict=self.on_conflict, arguments=arguments)
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from mbaas.core.query.cursor import FIRST, Cursor, format_cursor, parse_cursor
+from mbaas.core.query.errors import CursorInvalid
 from mbaas.core.query.filters import parse_condition
 from mbaas.core.query.limits import Limits
-from mbaas.core.query.parse import EMBEDDABLE, WHOLE
+from mbaas.core.query.parse import EMBEDDABLE, WHOLE, WORDS
 from mbaas.core.query.types import Path
 
 Literal: TypeAlias = str | tuple[str | None, ...]
@@ -20,6 +22,8 @@ COMPARISONS = frozenset({"eq", "neq", "gt", "gte", "lt", "lte", "isdistinct"})
 _LIST = "in"
 _FIXED = ("is.", "not.is.")
 _ANY = Path("")
+_WORDS = WORDS - {"distance"}
+_LONG = _WORDS - {"cursor", "search"}  # their values are looked into
 _MARK = "\0"  # a query string with a NUL is refused, so no literal of a caller holds one
 
 
@@ -29,11 +33,27 @@ def shape_of(pairs: list[tuple[str, str]], limits: Limits) -> tuple[tuple[str, .
     >>> shape_of([("select", "id"), ("views", "gte.5"), ("id", "in.(1,2)")], Limits())
     (('select', 'id', 'views', 'gte.', 'id', 'in.'), ('5', ('1', '2')))
     """
+    if {"cursor", "search"} <= {key for key, _ in pairs}:
+        return None  # the cursor may be of an order that depends on what is searched
     shape: list[str] = []
     literals: list[Literal] = []
     for key, value in pairs:
         shape.append(key)
-        if is_filter(key):
+        if key == "search":
+            literals.append(value)
+            continue
+        if key == "cursor":
+            cursor = _cursor(value)
+            if cursor is not None:
+                shape.append(cursor.digest)
+                shape.append("".join("-" if one is None else "+" for one in cursor.values))
+                literals.extend(one for one in cursor.values if one is not None)
+                continue
+            if value not in FIRST:
+                return None
+        elif key in _LONG:
+            return None
+        elif is_filter(key):
             operator, dot, literal = value.partition(".")
             if dot and operator in COMPARISONS:
                 shape.append(operator + dot)
@@ -54,6 +74,18 @@ def marked(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     number = 0
     for key, value in pairs:
+        cursor = _cursor(value) if key == "cursor" else None
+        if cursor is not None:
+            values: list[str | None] = []
+            for one in cursor.values:
+                values.append(None if one is None else mark(number))
+                number += one is not None
+            found.append((key, format_cursor(Cursor(cursor.digest, tuple(values)))))
+            continue
+        if key == "search":
+            found.append((key, mark(number)))
+            number += 1
+            continue
         operator = value.partition(".")[0]
         if is_filter(key) and (operator in COMPARISONS or operator == _LIST):
             found.append((key, f"in.({list_mark(number)})" if operator == _LIST else f"{operator}.{mark(number)}"))
@@ -63,9 +95,23 @@ def marked(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return found
 
 
+def _cursor(text: str) -> Cursor | None:
+    """``None`` for the first page, for what is no cursor, and for one that holds what only a mark may."""
+    try:
+        cursor = parse_cursor(text)
+    except CursorInvalid:
+        return None
+    if cursor is None or any(one is not None and _MARK in one for one in cursor.values):
+        return None
+    return cursor
+
+
 def is_filter(key: str) -> bool:
-    """Whether a key of a query string is read as a condition, not as a word of the grammar."""
-    return key not in WHOLE and key.rpartition(".")[2] not in EMBEDDABLE
+    """Whether a key of a query string is read as a condition, not as a word of the grammar.
+
+    ``distance`` is one: of the row's way to somewhere, or of a column.
+    """
+    return key not in WHOLE and key not in _WORDS and key.rpartition(".")[2] not in EMBEDDABLE
 
 
 def mark(number: int) -> str:

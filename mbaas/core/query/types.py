@@ -104,13 +104,15 @@ class Window(msgspec.Struct, frozen=True):
 class ReadParts(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a query string can say about rows that go out, and which ones are meant.
 
-    filters: ANDed, each with the path of its embed. order, windows: by that path.
+    filters: ANDed, each with the path of its embed. order, windows: by that path. words: ``cursor``, ``search``,
+    ``near``, ``within``, ``distance`` and ``having`` as they came: the catalog says whether one is a column instead.
     """
 
     select: tuple[SelectItem, ...] = (Star(),)
     filters: tuple[tuple[EmbedPath, Filter], ...] = ()
     order: dict[EmbedPath, tuple[OrderTerm, ...]] = {}
     windows: dict[EmbedPath, Window] = {}
+    words: tuple[tuple[str, str], ...] = ()
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True):

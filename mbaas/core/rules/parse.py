@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
+import msgspec
 from sqlglot import exp
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import SqlglotError
@@ -236,10 +237,13 @@ class _Reader:
                 f"a rule cannot use {_spelled(node)}", hint="auth.uid(), role(), email(), aal(), claim('x')"
             )
         name = str(call.this).lower()
-        if name not in _CLAIMS:
-            raise RuleError(f"there is no auth.{name}()", hint="auth.uid(), role(), email(), aal(), claim('x'), jwt()")
-        kind: Any = _CLAIMS[name]
         arguments = call.expressions
+        if name == "has_role":
+            return _has_role(arguments)
+        if name not in _CLAIMS:
+            hint = "auth.uid(), role(), has_role('x'), email(), aal(), claim('x'), jwt()"
+            raise RuleError(f"there is no auth.{name}()", hint=hint)
+        kind: Any = _CLAIMS[name]
         if kind != "claim":
             if arguments:
                 raise RuleError(f"auth.{name}() takes no argument")
@@ -303,6 +307,15 @@ class _Reader:
             return t.Select(collection.name, alias, condition, outputs[0] if output else None)
         finally:
             self._scopes.pop()
+
+
+def _has_role(arguments: list[Any]) -> t.Expr:
+    """Word for word what the SQL function of that name does: a role is an element of an array, nothing else."""
+    if len(arguments) != 1 or not isinstance(arguments[0], exp.Literal) or not arguments[0].is_string:
+        raise RuleError("auth.has_role() takes one role as text", hint="auth.has_role('editor')")
+    wanted = t.Literal(msgspec.json.encode([str(arguments[0].this)]).decode())
+    listed = t.Binary("@>", t.Claim("claim", "app_metadata.roles"), wanted)
+    return t.Call("coalesce", (listed, t.Literal(False)))
 
 
 def _chain(node: Any, kind: type[exp.And | exp.Or]) -> list[Any]:

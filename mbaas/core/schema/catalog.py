@@ -17,6 +17,21 @@ from mbaas.core.schema.types import FieldType
 OnDelete: TypeAlias = Literal["no action", "restrict", "cascade", "set null", "set default"]
 Operation: TypeAlias = Literal["select", "insert", "update", "delete"]
 Volatility: TypeAlias = Literal["immutable", "stable", "volatile"]
+MetricName: TypeAlias = Literal["cosine", "l2", "ip"]
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """Of pgvector: the operator that measures, and the operator class of an index for it."""
+
+    operator: str
+    operators: str
+
+
+METRICS: dict[MetricName, Metric] = {
+    "cosine": Metric("<=>", "vector_cosine_ops"),
+    "l2": Metric("<->", "vector_l2_ops"),
+    "ip": Metric("<#>", "vector_ip_ops"),  # the inner product, negative: the smallest is nearest
+}
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +47,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 
     default, generated: SQL expressions. minimum, maximum: inclusive, as literals. min_length, max_length: characters,
     or elements of an array. read, write: the field's own rules. managed: filled by the server; a caller's value is
-    dropped unless it holds the service key.
+    dropped unless it holds the service key. metric: by which vectors are near.
     """
 
     name: str
@@ -53,6 +68,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     read: str | None = None
     write: str | None = None
     managed: bool = False
+    metric: MetricName = "cosine"
     renamed_from: str | None = None
     description: str | None = None
 
@@ -66,12 +82,15 @@ class ForeignKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IndexField(msgspec.Struct, frozen=True):
+    """operators: the operator class, ``None``: the type's own."""
+
     name: str
     descending: bool = False
+    operators: str | None = None
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):
-    """``where``: SQL, for a partial index. ``method``: btree, hash, gin, gist, brin."""
+    """``where``: SQL, for a partial index. ``method``: btree, hash, gin, gist, brin, hnsw."""
 
     name: str
     fields: tuple[IndexField, ...]
@@ -99,6 +118,18 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         return getattr(self, operation)  # type: ignore[no-any-return]
 
 
+class Search(msgspec.Struct, frozen=True, kw_only=True):
+    """Full text. field: the server's own, which holds it. language: PostgreSQL's configuration.
+
+    by: the field that names the configuration of its row instead, and languages: its values.
+    """
+
+    field: str
+    language: str
+    by: str | None = None
+    languages: tuple[str, ...] = ()
+
+
 class Collection(msgspec.Struct, frozen=True, kw_only=True):
     """A PostgreSQL table of schema ``public`` and how it is served. ``key``: primary key columns, in order.
 
@@ -121,8 +152,16 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     description: str | None = None
     view: bool = False
     origins: dict[str, tuple[str, str]] = {}
+    search: Search | None = None
     adopted: bool = False
     foreigns: tuple[ForeignKey, ...] = ()
+
+    @property
+    def named_fields(self) -> tuple[Field, ...]:
+        """Those that a caller may name: without what the server keeps for searching."""
+        if self.search is None:
+            return self.fields
+        return tuple(field for field in self.fields if field.name != self.search.field)
 
     def field(self, name: str) -> Field | None:
         return next((field for field in self.fields if field.name == name), None)

@@ -32,13 +32,15 @@ SCALARS = {
     "numrange": "numrange",
     "daterange": "daterange",
     "tstzrange": "tstzrange",
+    "point": "point",  # latitude, longitude in degrees
+    "vector": "vector",  # of pgvector
 }
 
 _SPELLING = re.compile(r"^(?P<name>[a-z0-9]+)(?:\((?P<precision>\d+)(?:\s*,\s*(?P<scale>\d+))?\))?(?P<array>\[\])?$")
 
 
 class FieldType(msgspec.Struct, frozen=True, kw_only=True):
-    """One field's type. ``precision`` and ``scale`` in decimal digits, for ``numeric`` alone.
+    """One field's type. ``precision`` and ``scale`` in decimal digits, for ``numeric``; how many numbers of ``vector``.
 
     native: PostgreSQL's spelling of a type that ``mbaas.toml`` has no name for; found in adopted tables only.
     """
@@ -59,7 +61,9 @@ class FieldType(msgspec.Struct, frozen=True, kw_only=True):
         if self.native is not None:
             return self.native
         base = SCALARS[self.name]
-        if self.precision is not None:
+        if self.name == "vector":
+            base = f"{base}({self.precision})"
+        elif self.precision is not None:
             base = f"{base}({self.precision},{self.scale or 0})"
         return base + "[]" * self.array
 
@@ -79,7 +83,10 @@ def parse_type(text: str) -> FieldType:
         raise ConfigError(
             f"unknown field type {text!r}", hint="one of " + ", ".join(sorted(SCALARS)) + "; [] for an array"
         )
-    if found["precision"] and found["name"] != "numeric":
+    if found["name"] == "vector":
+        if not found["precision"] or found["scale"] or found["array"] or not 1 <= int(found["precision"]) <= 16_000:
+            raise ConfigError("a vector has a number of dimensions, from 1 to 16000", hint='type = "vector(384)"')
+    elif found["precision"] and found["name"] != "numeric":
         raise ConfigError(
             f"{found['name']} takes no precision", hint="use max_length for text, numeric(p,s) for decimals"
         )
@@ -98,8 +105,11 @@ def type_of(spelling: str) -> FieldType:
     ('numeric', 'int', 'character varying(20)')
     """
     base, array = spelling.removesuffix("[]"), spelling.endswith("[]")
+    vector = re.fullmatch(r"vector\((\d+)\)", spelling)
+    if vector is not None:
+        return FieldType(name="vector", precision=int(vector[1]))
     found = re.fullmatch(r"numeric\((\d+),(-?\d+)\)", base)
     if found is not None:
         return FieldType(name="numeric", array=array, precision=int(found[1]), scale=int(found[2]))
-    name = next((name for name, sql in SCALARS.items() if sql == base), None)
+    name = next((name for name, sql in SCALARS.items() if sql == base and name != "vector"), None)
     return FieldType(name="native", native=spelling) if name is None else FieldType(name=name, array=array)

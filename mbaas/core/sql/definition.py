@@ -61,7 +61,12 @@ def foreign_definition(foreign: Foreign) -> str:
 
 def create_index(on: str, index: TableIndex, *, name: str | None = None, concurrently: bool = False) -> str:
     """on: the table as SQL names it. name: another name than the index's own."""
-    fields = ", ".join(f"{quote(field.name)} desc" if field.descending else quote(field.name) for field in index.fields)
+    fields = ", ".join(
+        quote(field.name)
+        + (f" {quote(field.operators)}" if field.operators else "")
+        + (" desc" if field.descending else "")
+        for field in index.fields
+    )
     unique = "unique " if index.unique else ""
     how = "concurrently " if concurrently else ""
     where = "" if index.where is None else f" where ({index.where})"

@@ -16,17 +16,19 @@ from mbaas.core.sql.fragment import Fragment, concat, identifier, join, quote_te
 
 _LIKE = frozenset(("like", "ilike"))
 # Of PostgreSQL itself, in every database.
-_CONFIGURATIONS = frozenset(
+CONFIGURATIONS = frozenset(
     "simple arabic armenian basque catalan danish dutch english finnish french german greek hindi hungarian indonesian "
     "irish italian lithuanian nepali norwegian portuguese romanian russian serbian spanish swedish tamil turkish "
     "yiddish".split()
 )
 _RAISING = frozenset(("~", "~*", "!~", "!~*", "like", "ilike"))
+_CHECKED = ("text::vector", "text::regconfig")  # made by the server, of numbers and names that it has looked at
 OPERATORS = frozenset(
-    "= <> < <= > >= + - * || like ilike ~ ~* @> <@ && ? << >> &> &< -|- @@ !~ !~*".split()
+    "= <> < <= > >= + - * || like ilike ~ ~* @> <@ && ? << >> &> &< -|- @@ !~ !~* <=> <-> <#>".split()
 ) | {"is distinct from", "is not distinct from"}  # fmt: skip
 FUNCTIONS = frozenset(
-    "lower upper length coalesce nullif trim abs starts_with now current_date to_tsvector to_jsonb".split()
+    "lower upper length coalesce nullif trim abs starts_with now current_date to_tsvector to_jsonb "
+    "ts_rank_cd websearch_to_tsquery mbaas.distance_m".split()
 )  # fmt: skip
 
 
@@ -41,14 +43,14 @@ def may_raise(expr: t.Expr) -> bool:
         elif isinstance(part, t.Binary | t.Quantified):
             if part.op in _RAISING and not (part.op in _LIKE and _is_whole_pattern(part.right)):
                 return True
-        elif isinstance(part, t.Value) and part.type.startswith(("text::", "text[]::")):
+        elif isinstance(part, t.Value) and part.type.startswith(("text::", "text[]::")) and part.type not in _CHECKED:
             return True
     return False
 
 
 def _search_may_raise(search: t.TextSearch) -> bool:
     """to_tsquery has a syntax; a text can be too long for to_tsvector; a configuration may not be there."""
-    known = search.config is None or search.config in _CONFIGURATIONS
+    known = search.config is None or search.config in CONFIGURATIONS
     return search.wrap or search.parser == "to_tsquery" or not known
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mbaas.core.identity import Identity
 from mbaas.core.plan.authorize import AuthorizedList, AuthorizedRows
 from mbaas.core.plan.types import Answer
-from mbaas.core.sql.fragment import Fragment, Statement, concat, identifier, sql, statement, value
+from mbaas.core.sql.fragment import Fragment, Statement, concat, identifier, join, sql, statement, value
 from mbaas.core.sql.rows import ROOT, Rows
 
 EXACT_UP_TO = 10_000  # rows that an estimated total counts for real
@@ -13,6 +15,8 @@ EXACT_UP_TO = 10_000  # rows that an estimated total counts for real
 
 def render_list(authorized: AuthorizedList, *, body: bool = True) -> Statement:
     """One row: JSON array as text, number of records, and the total (null when not asked for).
+
+    Of a page of a keyset also its last place: a JSON array of texts, null when there is no row.
 
     body: without it null stands for the array, as HEAD needs it.
     """
@@ -22,7 +26,6 @@ def render_list(authorized: AuthorizedList, *, body: bool = True) -> Statement:
 def compose_list(authorized: AuthorizedList, *, body: bool = True) -> Fragment:
     """``render_list`` before its placeholders are numbered."""
     rows = Rows(authorized.identity)
-    level = rows.select(authorized.rows, ROOT)
     answer = authorized.answer
     total = sql("null")
     if answer.total == "exact":
@@ -31,7 +34,16 @@ def compose_list(authorized: AuthorizedList, *, body: bool = True) -> Fragment:
         total = concat("(", rows.count(authorized.rows, ROOT, most=EXACT_UP_TO + 1), ")")
     # To count j is to compute its columns, so that HEAD fails where GET does.
     shown = f"{array(stripped=answer.stripped)}, count(*)" if body else "null, count(j)"
-    return concat(f"select {shown}, ", total, " from (", level, ") j")
+    if authorized.rows.plan.keyset is not None:
+        place = rows.place(authorized.rows, ROOT)
+        return concat(f"select {shown}, ", total, ", ", place, " from ", rows.page(authorized.rows, ROOT))
+    return concat(f"select {shown}, ", total, " from (", rows.select(authorized.rows, ROOT), ") j")
+
+
+def render_lists(lists: Sequence[AuthorizedList]) -> Statement:
+    """Several lists as one statement, so by one snapshot: the row of each behind that of the one before."""
+    found = (concat("(", compose_list(one), f") q{number}") for number, one in enumerate(lists))
+    return statement(concat("select * from ", join(" cross join ", found)))
 
 
 def render_estimate(authorized: AuthorizedList) -> Statement:

@@ -33,6 +33,7 @@ from mbaas.core.plan.types import (
 from mbaas.core.schema.catalog import Function
 from mbaas.core.sql.expressions import may_raise, render_expr
 from mbaas.core.sql.fragment import Fragment, concat, identifier, join, quote, quote_text, sql, value
+from mbaas.core.sql.keyset import Term, behind
 
 ROOT = "r0"
 
@@ -87,15 +88,83 @@ class Rows:
         """
         plan = rows.plan
         relation, where = self.matching(rows, alias, source=source, link=link)
+        if plan.keyset is not None:
+            return concat("select j.* from ", self.page(rows, alias, source=source))
         laterals = self._laterals(rows, alias)
         outputs = join(", ", self._outputs(rows, alias))
         ending = concat(self._order(rows, alias), window_of(plan))
         if plan.grouped:
-            return concat("select ", outputs, " from ", relation, laterals, where, _group(plan), ending)
+            return concat(
+                "select ", outputs, " from ", relation, laterals, where, _group(plan), self._having(rows, alias), ending
+            )
         if not laterals.parts:
             return concat("select ", outputs, " from ", relation, where, ending)
         cut = concat("(select ", alias, ".* from ", relation, where, ending, ") ", alias)
         return concat("select ", outputs, " from ", cut, laterals)
+
+    def _having(self, rows: AuthorizedRows, alias: str) -> Fragment:
+        """The HAVING clause. It sees what the rule and the filters left."""
+        plan = rows.plan
+        if plan.having == TRUE:
+            return _NOTHING
+        outputs = dict(plan.columns())
+
+        def aggregated(column: Column) -> Fragment:
+            output = outputs[column.name]
+            assert isinstance(output, AggregateOutput), "resolve saw to that"  # noqa: S101
+            if output in plan.outputs:
+                argument = (
+                    sql("*") if output.argument is None else self.expr(output.argument, self.columns(rows, alias))
+                )
+            else:  # lifted
+                spread = next(
+                    one.alias
+                    for one in plan.outputs
+                    if isinstance(one, SpreadOutput) and output in dict(plan.embed(one.alias).plan.columns()).values()
+                )
+                argument = concat(spread, ".", identifier(column.name))
+            return concat("(", _computing(output, argument), ")")
+
+        return concat(" having ", self.expr(plan.having, aggregated))
+
+    def page(self, rows: AuthorizedRows, alias: str, *, source: Fragment | None = None) -> Fragment:
+        """What stands behind FROM for a page of a keyset: its rows under ``alias``, and their outputs as ``j``."""
+        ending = concat(self._order(rows, alias), window_of(rows.plan))
+        parts = [
+            concat("select ", alias, ".* from ", *self.matching(rows, alias, source=source, behind=condition), ending)
+            for condition in self._behind(rows, alias)
+        ]
+        cut = parts[0]
+        if len(parts) > 1:
+            together = join(" union all ", (concat("(", part, ")") for part in parts))
+            cut = concat("select ", alias, ".* from (", together, ") ", alias, ending)
+        outputs = join(", ", self._outputs(rows, alias))
+        laterals = self._laterals(rows, alias)
+        return concat("(", cut, ") ", alias, laterals, " cross join lateral (select ", outputs, ") j")
+
+    def place(self, rows: AuthorizedRows, alias: str) -> Fragment:
+        """An aggregate over ``page``: what the terms of the order are in its last row, as a JSON array of texts."""
+        items = (concat("(", self._item(term, rows, alias), ")::text") for term in rows.plan.order)
+        return concat("(json_agg(json_build_array(", join(", ", items), ")) -> -1)::text")
+
+    def _behind(self, rows: AuthorizedRows, alias: str) -> list[Fragment | None]:
+        """Conditions for parts of the page that are read one by one; ``None``: all rows."""
+        plan = rows.plan
+        assert plan.keyset is not None, "a page is cut by a keyset"  # noqa: S101
+        if plan.keyset.after is None:
+            return [None]
+        terms = [
+            Term(
+                item=self._item(term, rows, alias),
+                after=after,
+                type=term.type,
+                descending=term.descending,
+                nulls_first=term.nulls == "first" or (term.nulls is None and term.descending),
+                filled=term.embed is None and isinstance(term.expr, Column) and term.expr.name in plan.keyset.filled,
+            )
+            for term, after in zip(plan.order, plan.keyset.after, strict=True)
+        ]
+        return [*behind(terms)] or [sql("false")]
 
     def count(
         self, rows: AuthorizedRows, alias: str, *, source: Fragment | None = None, most: int | None = None
@@ -116,9 +185,18 @@ class Rows:
         return concat("select 1 from ", relation, where)
 
     def matching(
-        self, rows: AuthorizedRows, alias: str, *, source: Fragment | None = None, link: Fragment | None = None
+        self,
+        rows: AuthorizedRows,
+        alias: str,
+        *,
+        source: Fragment | None = None,
+        link: Fragment | None = None,
+        behind: Fragment | None = None,
     ) -> tuple[Fragment, Fragment]:
-        """The visible rows that meet the filters: what stands behind FROM, and the WHERE clause."""
+        """The visible rows that meet the filters: what stands behind FROM, and the WHERE clause.
+
+        behind: one more condition, over what the order reads.
+        """
         column = self.columns(rows, alias)
         fenced = rows.visible is not None and rows.visible.rule != TRUE
         safe: list[Fragment] = [] if link is None else [link]
@@ -128,6 +206,8 @@ class Rows:
         for condition in _conditions(rows.plan):
             kept = risky if fenced and _may_raise(condition, rows) else safe
             kept.append(self.expr(condition, column))
+        if behind is not None:
+            (risky if fenced and any(_order_may_raise(term, rows) for term in rows.plan.order) else safe).append(behind)
         if rows.visible is not None:
             relation = self.visible(rows.visible, alias, source)
         else:
@@ -302,19 +382,23 @@ class Rows:
             return _NOTHING
         return concat(" order by ", join(", ", (self._term(term, rows, alias) for term in plan.order)))
 
+    def _item(self, term: Order, rows: AuthorizedRows, alias: str) -> Fragment:
+        """What a term of the order reads."""
+        if term.embed is None:
+            return self.expr(term.expr, self.columns(rows, alias))
+        embed = rows.plan.embed(term.embed)
+        relation, where = self._linked(rows, embed, alias)
+        found = self.expr(term.expr, of(_row_alias(embed)))
+        return concat("(select ", found, " from ", relation, where, " limit 1)")
+
     def _term(self, term: Order, rows: AuthorizedRows, alias: str) -> Fragment:
         nulls = "" if term.nulls is None else f" nulls {term.nulls}"
         ending = (" desc" if term.descending else "") + nulls
-        if term.embed is not None:
-            embed = rows.plan.embed(term.embed)
-            relation, where = self._linked(rows, embed, alias)
-            found = self.expr(term.expr, of(_row_alias(embed)))
-            return concat("(select ", found, " from ", relation, where, f" limit 1){ending}")
-        if rows.plan.grouped:
+        if rows.plan.grouped and term.embed is None:
             for position, (_, output) in enumerate(rows.plan.columns(), 1):
                 if output in rows.plan.outputs and isinstance(output, FieldOutput) and output.expr == term.expr:
                     return sql(f"{position}{ending}")
-        return concat(self.expr(term.expr, self.columns(rows, alias)), ending)
+        return concat(self._item(term, rows, alias), ending)
 
 
 def _null(collection: str, name: str) -> Fragment:
@@ -354,6 +438,11 @@ def _may_raise(condition: Expr, rows: AuthorizedRows) -> bool:
     )
 
 
+def _order_may_raise(term: Order, rows: AuthorizedRows) -> bool:
+    """Whether comparing it with a caller's value can fail on some row, or only when there is one."""
+    return term.embed is not None or term.type.startswith("text::") or _may_raise(term.expr, rows)
+
+
 def _row_alias(embed: Embed) -> str:
     return f"r{embed.alias[1:]}"
 
@@ -380,8 +469,12 @@ def _where(conditions: list[Fragment]) -> Fragment:
 
 
 def _aggregate(output: AggregateOutput, argument: Fragment) -> Fragment:
+    return concat(_computing(output, argument), " as ", identifier(output.key))
+
+
+def _computing(output: AggregateOutput, argument: Fragment) -> Fragment:
     cast = "" if output.cast is None else f"::{output.cast}"
-    return concat(f"{output.function}(", argument, f"){cast} as ", identifier(output.key))
+    return concat(f"{output.function}(", argument, f"){cast}")
 
 
 def _group(plan: ReadPlan) -> Fragment:

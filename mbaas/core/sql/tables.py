@@ -127,6 +127,8 @@ def check_expression(field: Field) -> str | None:
     if field.values:
         choices = ", ".join(quote_text(value) for value in field.values)
         parts.append(f"{column} <@ array[{choices}]::text[]" if field.type.array else f"{column} in ({choices})")
+    if field.type.name == "point" and not field.type.array:
+        parts.append(f"abs({column}[0]) <= 90 and abs({column}[1]) <= 180")
     forms = {"email": _EMAIL, "url": _URL}
     parts += [
         _matches(field, pattern) for pattern in (forms.get(field.type.name), field.pattern) if pattern is not None

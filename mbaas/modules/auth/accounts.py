@@ -39,11 +39,11 @@ with made as (
 ), identity as (
     insert into auth.identities (id, provider_id, user_id, identity_data, provider, created_at, updated_at)
     select $14::uuid, id::text, id, $15::jsonb, 'email', $13::timestamptz, $13::timestamptz
-    from made where $3::text is not null
+    from made where $3::text is not null and $18::boolean
 ), phone_identity as (
     insert into auth.identities (id, provider_id, user_id, identity_data, provider, created_at, updated_at)
     select $16::uuid, id::text, id, $17::jsonb, 'phone', $13::timestamptz, $13::timestamptz
-    from made where $7::text is not null
+    from made where $7::text is not null and $18::boolean
 )
 select id from made
 """
@@ -75,7 +75,10 @@ for update of u
 
 
 class NewUser(msgspec.Struct, frozen=True, kw_only=True):
-    """A user to be made. password_hash: PHC; ``None``: no password opens it. id: ``None``: a new one."""
+    """A user to be made. password_hash: PHC; ``None``: no password opens it. id: ``None``: a new one.
+
+    own_ways: the address or number is a way in by itself, not through a provider.
+    """
 
     provider: str
     email: str | None = None
@@ -90,6 +93,7 @@ class NewUser(msgspec.Struct, frozen=True, kw_only=True):
     role: str = "authenticated"
     banned_until: datetime | None = None
     id: str | None = None
+    own_ways: bool = True
 
 
 class Locked(msgspec.Struct, frozen=True):
@@ -144,8 +148,9 @@ class Accounts:
     def _values(self, new: NewUser, event: events.UserCreate) -> tuple[str | None, ...]:
         now = self._clock.now().isoformat()
         user_id = new.id or self._chance.new_id()
-        mine = email_data(user_id, event.email, verified=new.email_confirmed) if event.email else {}
-        phones = phone_data(user_id, event.phone, verified=new.phone_confirmed) if event.phone else {}
+        own = new.own_ways
+        mine = email_data(user_id, event.email, verified=new.email_confirmed) if event.email and own else {}
+        phones = phone_data(user_id, event.phone, verified=new.phone_confirmed) if event.phone and own else {}
         metadata = {**event.user_metadata, **phones, **mine}
         if mine and phones:
             metadata["phone_verified"] = new.phone_confirmed
@@ -168,6 +173,7 @@ class Accounts:
             to_json(mine),
             self._chance.new_id(),
             to_json(phones),
+            "true" if own else "false",
         )
 
 

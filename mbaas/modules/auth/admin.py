@@ -35,8 +35,9 @@ from mbaas.modules.auth.errors import (
     UserNotFound,
     ValidationFailed,
 )
+from mbaas.modules.auth.foreign_hashes import read_hash
 from mbaas.modules.auth.objects import User, parse_user
-from mbaas.modules.auth.password import Passwords, check_hash
+from mbaas.modules.auth.password import Passwords
 from mbaas.modules.auth.sessions import end_sessions, load_user
 from mbaas.modules.auth.signup import EMAIL_METADATA
 from mbaas.modules.auth.tables import Identities, MfaFactors, OneTimeTokens, Users, WebauthnCredentials
@@ -105,12 +106,30 @@ class Admin:
 
     async def create(self, values: UserValues, *, asked: Asked) -> User:
         """A new user. Raises ValidationFailed, WeakPassword, EmailExists, PhoneExists."""
+        new = await self._new_user(values)
+        async with self._database.transaction() as transaction:
+            await self._check_free(transaction, new.email, new.phone)
+            try:
+                user = await self._accounts.create(transaction, new, asked=asked)
+            except UserAlreadyExists:
+                raise (EmailExists if new.email else PhoneExists) from None
+        await self._accounts.announce(user, new.provider)
+        return user
+
+    async def check(self, values: UserValues) -> None:
+        """Raises what ``create`` would, as far as it does not depend on hooks. Changes nothing."""
+        new = await self._new_user(values)
+        check_metadata(new.app_metadata, new.user_metadata)
+        async with self._database.transaction() as transaction:
+            await self._check_free(transaction, new.email, new.phone)
+
+    async def _new_user(self, values: UserValues) -> NewUser:
         address = parse_email(values.email) if values.email else None
         phone = parse_phone(values.phone) if values.phone else None
         if address is None and phone is None:
             raise ValidationFailed("Cannot create a user without either an email or phone")
         banned = values.ban_duration if values.ban_duration not in (None, "", "none") else None
-        new = NewUser(
+        return NewUser(
             id=_new_id(values.id) if values.id else None,
             provider="email" if address else "phone",
             email=address,
@@ -126,14 +145,6 @@ class Admin:
             role=_role(values.role) if values.role else "authenticated",
             banned_until=self._clock.now() + parse_duration(banned) if banned else None,
         )
-        async with self._database.transaction() as transaction:
-            await self._check_free(transaction, address, phone)
-            try:
-                user = await self._accounts.create(transaction, new, asked=asked)
-            except UserAlreadyExists:
-                raise (EmailExists if address else PhoneExists) from None
-        await self._accounts.announce(user, new.provider)
-        return user
 
     async def update(self, user_id: str, values: UserValues, *, asked: Asked) -> User:
         """Change a user. A new password ends all their sessions, as a ban keeps them from being refreshed.
@@ -240,7 +251,8 @@ class Admin:
         if values.password and values.password_hash:
             raise ValidationFailed("Only a password or a password hash should be provided")
         if values.password_hash:
-            return check_hash(values.password_hash)
+            read_hash(values.password_hash)
+            return values.password_hash
         return await self._passwords.hash(self._passwords.check(values.password)) if values.password else None
 
     async def _existing(self, source: Database | Transaction, user_id: str) -> User:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Annotated, Any, cast
 
 import msgspec
 from litestar import Response, delete, get, post, put
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from mbaas.modules.auth.access import Access
 from mbaas.modules.auth.admin import DEFAULT_PER_PAGE, MAX_PER_PAGE, UserPage, UserValues
+from mbaas.modules.auth.audit import Entry, read_audit
 from mbaas.modules.auth.bodies import DeleteBody, InviteBody, LinkBody
 from mbaas.modules.auth.errors import ValidationFailed
+from mbaas.modules.auth.importing import ImportBody, Imported, import_users
 from mbaas.modules.auth.links import LinkType, LinkWanted
 from mbaas.modules.auth.objects import User
 from mbaas.modules.auth.routes import AnyRequest, Empty, Injected, RedirectTo, asked_by
@@ -35,6 +38,12 @@ async def list_users(
 @post("/admin/users", status_code=200, opt={"access": Access.SERVICE})
 async def create_user(request: AnyRequest, services: Injected, data: JSONBody[UserValues]) -> User:
     return await services.admin.create(data, asked=asked_by(request, services, None))
+
+
+@post("/admin/users/import", status_code=200, opt={"access": Access.SERVICE})
+async def import_many(request: AnyRequest, services: Injected, data: JSONBody[ImportBody]) -> Imported:
+    asked = asked_by(request, services, None)
+    return await import_users(services.admin, data.users, dry_run=data.dry_run, asked=asked)
 
 
 @get("/admin/users/{user_id:str}", opt={"access": Access.SERVICE})
@@ -83,6 +92,24 @@ async def generate_link(
     return {**msgspec.to_builtins(user), **msgspec.to_builtins(properties)}
 
 
+@get("/admin/audit", opt={"access": Access.SERVICE})
+async def list_audit(
+    services: Injected,
+    user_id: FromQuery[str | None] = None,
+    action: FromQuery[str | None] = None,
+    before: FromQuery[str | None] = None,
+    per_page_text: Annotated[str, QueryParameter(name="per_page")] = "",
+) -> dict[str, list[Entry]]:
+    """What happened to users, newest first."""
+    limit = min(_count(per_page_text, "per_page", DEFAULT_PER_PAGE), MAX_PER_PAGE)
+    try:
+        after = None if before is None else str(uuid.UUID(before))
+    except ValueError:
+        raise ValidationFailed("before must be the id of an entry") from None
+    entries = await read_audit(services.database, user_id=user_id, action=action, before=after, limit=limit)
+    return {"entries": entries}
+
+
 def _count(text: str, name: str, default: int) -> int:
     """A page number or size; empty means the default, as clients send it."""
     if not text:
@@ -99,4 +126,14 @@ def _links(found: UserPage, page: int, per_page: int) -> str:
     return ", ".join(f'</admin/users?page={number}&per_page={per_page}>; rel="{rel}"' for number, rel in steps)
 
 
-ADMIN_ROUTES = (list_users, create_user, read_user, change_user, delete_user, invite, generate_link)
+ADMIN_ROUTES = (
+    list_users,
+    create_user,
+    import_many,
+    read_user,
+    change_user,
+    delete_user,
+    invite,
+    generate_link,
+    list_audit,
+)

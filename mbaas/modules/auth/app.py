@@ -32,11 +32,15 @@ from mbaas.modules.auth.admin_routes import ADMIN_ROUTES
 from mbaas.modules.auth.errors import auth_dialect
 from mbaas.modules.auth.message_routes import MESSAGE_ROUTES
 from mbaas.modules.auth.mfa.routes import MFA_ROUTES
+from mbaas.modules.auth.oauth_routes import OAUTH_ROUTES
+from mbaas.modules.auth.revocations import Revocations, Tell
 from mbaas.modules.auth.routes import ROUTES
 from mbaas.modules.auth.services import Services, build_services
+from mbaas.modules.auth.session_routes import SESSION_ROUTES
+from mbaas.modules.auth.upkeep import keep_up
 
 MAX_BODY = 1_000_000  # bytes
-_ALL = (*ROUTES, *MFA_ROUTES, *ADMIN_ROUTES, *MESSAGE_ROUTES)
+_ALL = (*ROUTES, *MFA_ROUTES, *OAUTH_ROUTES, *SESSION_ROUTES, *ADMIN_ROUTES, *MESSAGE_ROUTES)
 
 
 class AuthApp:
@@ -49,9 +53,22 @@ class AuthApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.litestar(cast(Any, scope), cast(Any, receive), cast(Any, send))
 
-    def close(self) -> None:
-        """Let go of the threads that hash."""
+    async def revocations(self, tell: Tell) -> Revocations:
+        """Who is revoked, told already of all that are so far."""
+        services = self.services
+        found = Revocations(services.database, lifetime_s=services.tokens.lifetime_s, tell=tell)
+        await found.look()
+        return found
+
+    async def keep_up(self, revocations: Revocations) -> None:
+        """Drop what has ended, from time to time and for good."""
+        services = self.services
+        await keep_up((services.throttle.forget, services.devices.forget, revocations.forget))
+
+    async def close(self) -> None:
+        """Let go of the threads that hash, and of connections."""
         self.services.passwords.close()
+        await self.services.admission.close()
 
 
 def auth_app(

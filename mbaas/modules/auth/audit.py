@@ -1,4 +1,7 @@
-"""Who did what to which user: one row an act, never changed, no secrets in it."""
+"""Who did what to which user: one row an act, never changed, no secrets in it.
+
+The table itself refuses changes (``0011_sessions.sql``).
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,11 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from mbaas.adapters.postgres.database import Transaction
+import msgspec
+
+from mbaas.adapters.postgres.database import Database, Transaction
 from mbaas.adapters.postgres.piccolo import compiled
+from mbaas.core.sql.fragment import Statement
 from mbaas.modules.auth.asked import Asked
 from mbaas.modules.auth.tables import AuditLogEntries
 
@@ -21,6 +27,56 @@ async def record(
         id=str(uuid.uuid4()),
         created_at=now,
         ip_address=asked.ip or "",
-        payload={"action": action, "actor_id": actor, "user_id": user_id, "traits": traits},
+        payload={
+            "action": action,
+            "actor_id": actor,
+            "user_id": user_id,
+            "request_id": asked.request_id,
+            "traits": traits,
+        },
     )
     await transaction.fetch_row(compiled(AuditLogEntries.insert(entry)))
+
+
+# By the moment, then by id; so a page begins where the one before it ended, whatever was added since.
+_PAGE = """
+select coalesce(
+    jsonb_agg(
+        payload || jsonb_build_object('id', id, 'created_at', created_at, 'ip_address', ip_address)
+        order by created_at desc, id desc
+    ),
+    '[]'
+)
+from (
+    select * from auth.audit_log_entries
+    where ($1::text is null or payload ->> 'user_id' = $1::text)
+        and ($2::text is null or payload ->> 'action' = $2::text)
+        and (
+            $3::uuid is null
+            or (created_at, id) < (select e.created_at, e.id from auth.audit_log_entries as e where e.id = $3::uuid)
+        )
+    order by created_at desc, id desc
+    limit $4::bigint
+) as page
+"""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One act. actor_id: a user, or the role of the key that asked. request_id: of the request, as in the logs."""
+
+    id: str
+    created_at: datetime
+    ip_address: str
+    action: str
+    actor_id: str
+    user_id: str
+    request_id: str | None = None
+    traits: dict[str, Any] = {}
+
+
+async def read_audit(
+    database: Database, *, user_id: str | None, action: str | None, before: str | None, limit: int
+) -> list[Entry]:
+    """Entries, newest first. user_id: about whom. before: the id of the last entry of the page before."""
+    row = await database.fetch_row(Statement(_PAGE, (user_id, action, before, str(limit))))
+    return msgspec.json.decode(str(row and row[0]), type=list[Entry])

@@ -7,6 +7,10 @@ from typing import Any
 import msgspec
 
 
+class Security(msgspec.Struct, frozen=True, kw_only=True):
+    captcha_token: str | None = None
+
+
 class SignUpBody(msgspec.Struct, frozen=True, kw_only=True):
     email: str | None = None
     phone: str | None = None
@@ -15,6 +19,7 @@ class SignUpBody(msgspec.Struct, frozen=True, kw_only=True):
     data: dict[str, Any] | None = None
     code_challenge: str | None = None
     code_challenge_method: str | None = None
+    gotrue_meta_security: Security | None = None
 
 
 class TokenBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +31,12 @@ class TokenBody(msgspec.Struct, frozen=True, kw_only=True):
     refresh_token: str | None = None
     auth_code: str | None = None
     code_verifier: str | None = None
+    provider: str | None = None
+    id_token: str | None = None
+    access_token: str | None = None
+    nonce: str | None = None
+    link_identity: bool | None = None
+    gotrue_meta_security: Security | None = None
 
 
 class OtpBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,12 +47,14 @@ class OtpBody(msgspec.Struct, frozen=True, kw_only=True):
     data: dict[str, Any] | None = None
     code_challenge: str | None = None
     code_challenge_method: str | None = None
+    gotrue_meta_security: Security | None = None
 
 
 class RecoverBody(msgspec.Struct, frozen=True, kw_only=True):
     email: str | None = None
     code_challenge: str | None = None
     code_challenge_method: str | None = None
+    gotrue_meta_security: Security | None = None
 
 
 class ResendBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +64,7 @@ class ResendBody(msgspec.Struct, frozen=True, kw_only=True):
     channel: str | None = None
     code_challenge: str | None = None
     code_challenge_method: str | None = None
+    gotrue_meta_security: Security | None = None
 
 
 class VerifyBody(msgspec.Struct, frozen=True, kw_only=True):

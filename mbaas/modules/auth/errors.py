@@ -20,6 +20,7 @@ from mbaas.core.errors import (
     Timeout,
     TokenExpired,
     TokenInvalid,
+    TokenRevoked,
     TooLarge,
     Unauthenticated,
     Unavailable,
@@ -102,6 +103,12 @@ class BadJwt(AuthError):
 class SessionNotFound(AuthError):
     code = "session_not_found"
     text = "Session from session_id claim in JWT does not exist"
+
+
+class NoSuchSession(SessionNotFound):
+    """A path names a session that is not there, or somebody else's."""
+
+    text = "Session not found"
 
 
 class UserGone(AuthError):
@@ -213,6 +220,98 @@ class FlowStateExpired(AuthError):
 class BadCodeVerifier(AuthError):
     code = "bad_code_verifier"
     text = "code challenge does not match previously saved code verifier"
+
+
+class UnsupportedProvider(ValidationFailed):
+    text = "Unsupported provider: provider is not enabled"
+
+
+class ProviderDisabled(AuthError):
+    code = "provider_disabled"
+    text = "Provider is not enabled"
+
+
+class BadOAuthState(AuthError):
+    code = "bad_oauth_state"
+    text = "The sign-in was begun elsewhere, took too long or is over; begin it again"
+
+
+class BadOAuthCallback(AuthError):
+    code = "bad_oauth_callback"
+    text = "The provider's answer cannot be used"
+
+
+class ProviderRefused(AuthError):
+    """In the provider's own code (RFC 6749 section 4.1.2.1), one of those known. Its words are not passed on."""
+
+    code = "bad_oauth_callback"
+
+    def __init__(self, error: str) -> None:
+        super().__init__(f"The provider refused: {error}")
+        self.error = error
+
+
+class ProviderUnavailable(AuthError):
+    code = "unexpected_failure"
+    text = "The provider did not answer as expected; try again later"
+
+
+class EmailNotProvided(AuthError):
+    code = "email_address_not_provided"
+    text = "Error getting user email from external provider"
+
+
+class EmailNeedsVerification(AuthError):
+    code = "provider_email_needs_verification"
+
+    def __init__(self, provider: str) -> None:
+        super().__init__(
+            f"Unverified email with {provider}. A confirmation email has been sent to your {provider} email"
+        )
+
+
+class IdentityExists(AuthError):
+    code = "identity_already_exists"
+    text = "Identity is already linked to another user"
+
+
+class IdentityNotFound(AuthError):
+    code = "identity_not_found"
+    text = "Identity doesn't exist"
+
+
+class UnknownIdentityId(ValidationFailed):
+    """A path names an identity by something that is no UUID."""
+
+    text = "identity_id must be an UUID"
+
+
+class SingleIdentity(AuthError):
+    code = "single_identity_not_deletable"
+    text = "User must have at least 1 identity after unlinking"
+
+
+class EmailConflictsAfterUnlinking(AuthError):
+    code = "email_conflict_identity_not_deletable"
+    text = "Unable to unlink identity: the email address of another one belongs to another user"
+
+
+class ManualLinkingDisabled(AuthError):
+    code = "manual_linking_disabled"
+    text = "Manual linking is disabled"
+
+
+class Web3Disabled(AuthError):
+    code = "web3_provider_disabled"
+    text = "Web3 provider is disabled"
+
+
+class OAuthShaped(AuthError):
+    """Said as OAuth 2.0 says errors (RFC 6749 section 5.2). error: one of its codes."""
+
+    def __init__(self, error: Literal["invalid_request", "invalid_grant", "server_error"], description: str) -> None:
+        super().__init__(description)
+        self.error = error
 
 
 class WeakPassword(AuthError):
@@ -335,6 +434,11 @@ class RecoveryCodesLocked(TooManyTries):
     code = "mfa_recovery_codes_locked"
 
 
+class CaptchaFailed(AuthError):
+    code = "captcha_failed"
+    text = "captcha protection: request disallowed"
+
+
 class MailPaused(RateLimited):
     """An address was written to a moment ago."""
 
@@ -361,6 +465,7 @@ STATUS: dict[type[AuthError], int] = {
     NotAdmin: 403,
     BadJwt: 403,
     SessionNotFound: 403,
+    NoSuchSession: 404,
     UserGone: 403,
     UserNotFound: 404,
     UserAlreadyExists: 422,
@@ -382,6 +487,21 @@ STATUS: dict[type[AuthError], int] = {
     FlowStateNotFound: 404,
     FlowStateExpired: 422,
     BadCodeVerifier: 400,
+    ProviderDisabled: 400,
+    BadOAuthState: 400,
+    BadOAuthCallback: 400,
+    ProviderRefused: 400,
+    ProviderUnavailable: 503,
+    EmailNotProvided: 422,
+    EmailNeedsVerification: 403,
+    IdentityExists: 422,
+    IdentityNotFound: 422,
+    UnknownIdentityId: 404,
+    SingleIdentity: 422,
+    EmailConflictsAfterUnlinking: 422,
+    ManualLinkingDisabled: 404,
+    Web3Disabled: 422,
+    OAuthShaped: 400,
     WeakPassword: 422,
     InsufficientAal: 403,
     RemovalNeedsAal2: 422,
@@ -403,6 +523,7 @@ STATUS: dict[type[AuthError], int] = {
     WebauthnFailed: 422,
     CredentialExists: 422,
     CredentialNotFound: 404,
+    CaptchaFailed: 400,
 }
 """Of auth's own errors, whose codes are GoTrue's already. A class without a line takes its parent's."""
 
@@ -431,11 +552,16 @@ _STATES = {
 }
 """Of PostgreSQL's errors, by the beginning of their SQLSTATE. Its own words stay in the log."""
 
+_REVOKED = {"ended": SessionNotFound, "banned": UserBannedSince, "deleted": UserGone}
+"""What this protocol says of a token that was good, where every other prefix says that it is invalid."""
+
 _FAILED = "Something went wrong on our side"
 
 
 def auth_dialect(error: MbaasError, scope: Scope) -> Reply:
     """Any of our errors as this protocol says it. Of a 500 the caller learns nothing but that it was one."""
+    if isinstance(error, OAuthShaped):
+        return Reply(400, msgspec.json.encode({"error": error.error, "error_description": error.message}))
     status, code = _outcome(error)
     message = _message(error, status)
     version = _header(scope, b"x-supabase-api-version")
@@ -460,7 +586,14 @@ def wire_code(error: MbaasError) -> str:
     return _outcome(error)[1]
 
 
+def wire_words(error: MbaasError) -> str:
+    """The text alone, likewise; of a 500 nothing but that it was one."""
+    return _message(error, _outcome(error)[0])
+
+
 def _outcome(error: MbaasError) -> tuple[int, str]:
+    if isinstance(error, TokenRevoked):
+        error = _REVOKED[error.reason]()
     if isinstance(error, DatabaseError):
         known = next((state for state in _STATES if error.sqlstate.startswith(state)), None)
         return _STATES[known][:2] if known else (500, "unexpected_failure")
@@ -474,6 +607,8 @@ def _outcome(error: MbaasError) -> tuple[int, str]:
 
 
 def _message(error: MbaasError, status: int) -> str:
+    if isinstance(error, TokenRevoked):
+        return _REVOKED[error.reason].text
     if isinstance(error, DatabaseError):
         return next((state[2] for start, state in _STATES.items() if error.sqlstate.startswith(start)), _FAILED)
     return _FAILED if status == 500 else error.message

@@ -87,7 +87,10 @@ class Weakness(msgspec.Struct, frozen=True):
 
 
 class Session(msgspec.Struct, kw_only=True):
-    """What a client keeps. expires_in: seconds; expires_at: unix seconds. weak_password: of the one signed in with."""
+    """What a client keeps. expires_in: seconds; expires_at: unix seconds. weak_password: of the one signed in with.
+
+    provider_token, provider_refresh_token: for the API of the provider signed in with; told once, never stored.
+    """
 
     access_token: str
     token_type: str = "bearer"  # noqa: S105 - RFC 6750
@@ -96,6 +99,8 @@ class Session(msgspec.Struct, kw_only=True):
     refresh_token: str
     user: User
     weak_password: Weakness | msgspec.UnsetType = msgspec.UNSET
+    provider_token: str | msgspec.UnsetType = msgspec.UNSET
+    provider_refresh_token: str | msgspec.UnsetType = msgspec.UNSET
 
 
 def parse_user(text: str) -> User:

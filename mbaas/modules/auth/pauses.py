@@ -7,7 +7,7 @@ import math
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
-from mbaas.adapters.postgres.database import Database
+from mbaas.adapters.postgres.database import Database, Transaction
 from mbaas.adapters.postgres.piccolo import compiled
 from mbaas.core.sql.fragment import Statement
 from mbaas.modules.auth.errors import MailPaused, SmsPaused
@@ -32,7 +32,13 @@ select
 
 
 async def pause(
-    database: Database, purpose: Purpose, address: str, *, now: datetime, frequency_s: int, by_sms: bool = False
+    database: Database | Transaction,
+    purpose: Purpose,
+    address: str,
+    *,
+    now: datetime,
+    frequency_s: int,
+    by_sms: bool = False,
 ) -> None:
     """Let one message for that purpose pass.
 

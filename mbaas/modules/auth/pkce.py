@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Literal, cast
 
@@ -23,7 +24,7 @@ _CHALLENGE = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 _REDEEM = """
 delete from auth.flow_state where code_hash = $1::text
-returning user_id, code_challenge, code_challenge_method, authentication_method, expires_at <= $2::timestamptz
+returning user_id, code_challenge, code_challenge_method, authentication_method, expires_at <= $2::timestamptz, sealed
 """
 
 
@@ -58,10 +59,28 @@ def answers(challenge: Challenge, verifier: str) -> bool:
     return hmac.compare_digest(given, challenge.text.encode())
 
 
+class Redemption(msgspec.Struct, frozen=True):
+    """What a code stood for. method: for the claim ``amr``. sealed: what was left for whoever redeems it."""
+
+    user_id: str
+    method: str
+    sealed: str | None
+
+
 async def issue_code(
-    transaction: Transaction, user_id: str, challenge: Challenge, *, method: str, now: datetime, chance: Chance
+    transaction: Transaction,
+    user_id: str,
+    challenge: Challenge,
+    *,
+    method: str,
+    now: datetime,
+    chance: Chance,
+    seal: Callable[[str], str] | None = None,
 ) -> str:
-    """A code for the app that knows the verifier. method: how the user proved who they are, for the claim ``amr``."""
+    """A code for the app that knows the verifier. method: how the user proved who they are, for the claim ``amr``.
+
+    seal: gives what is left for whoever redeems the code, which it is bound to.
+    """
     code = chance.new_id()
     row = FlowState(
         id=chance.new_id(),
@@ -72,26 +91,27 @@ async def issue_code(
         authentication_method=method,
         created_at=now,
         expires_at=now + CODE_LIFETIME,
+        sealed=seal(code) if seal else None,
     )
     await transaction.fetch_row(compiled(FlowState.delete().where(FlowState.expires_at < now)))
     await transaction.fetch_row(compiled(FlowState.insert(row)))
     return code
 
 
-async def redeem_code(database: Database, code: str, verifier: str, *, now: datetime) -> tuple[str, str]:
-    """User and method behind a code. It is gone afterwards, whatever came with it.
+async def redeem_code(database: Database, code: str, verifier: str, *, now: datetime) -> Redemption:
+    """What is behind a code. It is gone afterwards, whatever came with it.
 
     Raises FlowStateNotFound, FlowStateExpired, BadCodeVerifier.
     """
     row = await database.fetch_row(Statement(_REDEEM, (_hash(code), now.isoformat())))
     if row is None:
         raise FlowStateNotFound
-    user_id, text, method, authentication_method, expired = (str(column) for column in row)
+    user_id, text, method, authentication_method, expired = (str(column) for column in row[:5])
     if expired == "t":
         raise FlowStateExpired
     if not answers(Challenge(text, cast(Literal["s256", "plain"], method)), verifier):
         raise BadCodeVerifier
-    return user_id, authentication_method
+    return Redemption(user_id, authentication_method, row[5])
 
 
 def _hash(code: str) -> str:

@@ -23,6 +23,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     password_reauthentication: bool
     factors: frozenset[str]
     passkeys: bool
+    recent_sign_in_s: int
 
 
 def policy_of(settings: AuthSettings, sms: SmsSettings) -> Policy:
@@ -37,10 +38,11 @@ def policy_of(settings: AuthSettings, sms: SmsSettings) -> Policy:
         password_reauthentication=settings.password_reauthentication,
         factors=frozenset(settings.mfa),
         passkeys=settings.passkeys,
+        recent_sign_in_s=settings.recent_sign_in_s,
     )
 
 
-# Providers whose switches clients look for in /settings; which are on is for sign-in with providers to say.
+# Providers whose switches clients look for in /settings, on or off.
 PROVIDERS = (
     "apple azure bitbucket discord facebook figma fly github gitlab google kakao keycloak linkedin linkedin_oidc "
     "notion slack slack_oidc snapchat spotify twitch twitter x workos zoom"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -97,7 +98,13 @@ class Profile:
         phone = changes.phone if changes.phone and changes.phone.address != user.phone else None
         if changes.password and not (user.email or user.phone or address or phone):
             raise PasswordWithoutAddress
-        password_hash = await self._new_password(user, changes) if changes.password else None
+        proven = False
+        if changes.nonce and (changes.password or address or phone):
+            await self._check_nonce(user, changes.nonce)
+            proven = True
+        if (address or phone) and not user.is_anonymous and not proven and not self._is_recent(asked, now):
+            raise ReauthenticationNeeded("A change of address or number requires reauthentication")
+        password_hash = await self._new_password(user, changes, proven=proven) if changes.password else None
         mails_change = address is not None and not self._takes_at_once(user)
         if mails_change:
             await pause(self._database, "email_change", user.id, now=now, frequency_s=self._policy.frequency_s)
@@ -142,13 +149,20 @@ class Profile:
         """Whoever had no account yet needs no more proof than at sign-up; a permanent user's address is theirs."""
         return user.is_anonymous and self._policy.autoconfirm
 
-    async def _new_password(self, user: User, changes: Changes) -> str:
+    def _is_recent(self, asked: Asked, now: datetime) -> bool:
+        """Whether the caller proved who they are a short while ago."""
+        if not self._policy.recent_sign_in_s:
+            return True
+        proofs = [
+            entry.get("timestamp", 0) for entry in asked.identity.claims.get("amr") or () if isinstance(entry, dict)
+        ]
+        return now.timestamp() - max(proofs, default=0) <= self._policy.recent_sign_in_s
+
+    async def _new_password(self, user: User, changes: Changes, *, proven: bool) -> str:
         password = self._passwords.check(str(changes.password))
         stored = await password_hash_of(self._database, user.id)
         current = changes.current_password
-        if changes.nonce:
-            await self._check_nonce(user, changes.nonce)
-        elif self._policy.password_reauthentication and current is None and stored is not None:
+        if self._policy.password_reauthentication and not proven and current is None and stored is not None:
             raise ReauthenticationNeeded
         if current is not None and not (await self._passwords.verify(stored, current)).right:
             raise CurrentPasswordInvalid

@@ -19,7 +19,8 @@ import msgspec
 
 from mbaas.adapters.postgres.database import Database
 from mbaas.core.sql.fragment import Statement
-from mbaas.modules.auth.errors import RefreshTokenNotFound, ValidationFailed
+from mbaas.modules.auth.asked import Asked
+from mbaas.modules.auth.errors import RefreshTokenNotFound, SessionExpired, ValidationFailed
 from mbaas.modules.auth.objects import User, parse_user
 
 _FORM = struct.Struct(">B16sI")
@@ -39,9 +40,12 @@ with turned as (
             then (rotated_at || $3::timestamptz)[greatest(cardinality(rotated_at) + 2 - $5::integer, 1):]
             else rotated_at
         end,
+        user_agent = case when refresh_counter = $2::bigint then coalesce($7::text, user_agent) else user_agent end,
+        ip = case when refresh_counter = $2::bigint then coalesce($8::inet, ip) else ip end,
         refreshed_at = case when refresh_counter = $2::bigint then $3::timestamptz else refreshed_at end,
         updated_at = case when refresh_counter = $2::bigint then $3::timestamptz else updated_at end
     where id = $1::uuid
+        and ($6::interval is null or coalesce(refreshed_at, created_at) > $3::timestamptz - $6::interval)
     returning user_id, refresh_counter, first_counter, rotated_at, not_after, aal, amr
 )
 select
@@ -59,6 +63,9 @@ select
 from turned as t
 join auth.users as u on u.id = t.user_id
 """
+
+
+_THERE = "select 1 from auth.sessions where id = $1::uuid"
 
 
 def refresh_token(session_id: str, counter: int, key: bytes) -> str:
@@ -101,14 +108,23 @@ class Turned(msgspec.Struct, frozen=True):
     user: User
 
 
-async def turn(database: Database, session_id: str, counter: int, *, now: datetime, grace_s: int) -> Turned:
+async def turn(
+    database: Database, session_id: str, counter: int, *, now: datetime, grace_s: int, idle_s: int, asked: Asked
+) -> Turned:
     """Use token ``counter`` of a session: the current one moves on, its parent and recent ones find it moved.
 
-    Raises RefreshTokenNotFound when the session has ended, and for a token from before it was raised to ``aal2``.
+    idle_s: after which an unused session has expired; 0: never. asked: where the session is used from now.
+
+    Raises RefreshTokenNotFound when the session has ended, and for a token from before it was raised to ``aal2``,
+    SessionExpired when it was unused for too long.
     """
-    args = (session_id, str(counter), now.isoformat(), f"{grace_s} seconds", str(_REMEMBERED))
+    idle = f"{idle_s} seconds" if idle_s else None
+    when, grace = now.isoformat(), f"{grace_s} seconds"
+    args = (session_id, str(counter), when, grace, str(_REMEMBERED), idle, asked.user_agent, asked.ip)
     row = await database.fetch_row(Statement(_TURN, args))
     if row is None:
+        if idle and await database.fetch_row(Statement(_THERE, (session_id,))) is not None:
+            raise SessionExpired
         raise RefreshTokenNotFound
     current, in_grace, expired, aal, amr, user, outdated = (str(column) for column in row)
     if outdated == "t":  # from before the session was raised to aal2, which it must not give

@@ -15,6 +15,7 @@ from litestar.response import Redirect
 
 from mbaas.adapters.messages.locale import accepted
 from mbaas.adapters.sms.provider import Channel
+from mbaas.http.caller import caller
 from mbaas.http.respond import Scope
 from mbaas.modules.auth.access import Access, first_factor_caller, project_caller
 from mbaas.modules.auth.addresses import Contact, country_of, parse_email, parse_phone
@@ -24,10 +25,12 @@ from mbaas.modules.auth.errors import (
     ChangeNeedsAal2,
     EmailDisabled,
     InvalidCredentials,
+    NoAuthorization,
     NotAdmin,
     PhoneDisabled,
     UserGone,
     ValidationFailed,
+    Web3Disabled,
 )
 from mbaas.modules.auth.objects import Session, User
 from mbaas.modules.auth.pkce import parse_challenge
@@ -53,6 +56,7 @@ def asked_by(request: AnyRequest, services: Services, redirect_to: str | None) -
         ip=_address(scope["state"].get("client_ip")),
         languages=accepted(request.headers.get("accept-language")),
         user_agent=(request.headers.get("user-agent") or "")[:500].replace("\x00", "") or None,
+        request_id=scope["state"].get("request_id"),
     )
 
 
@@ -80,7 +84,7 @@ async def settings(services: Injected) -> dict[str, Any]:
         "email": policy.email,
         "phone": bool(services.messages.phone_channels),
         "anonymous_users": policy.anonymous,
-        **dict.fromkeys(PROVIDERS, False),
+        **{name: name in services.oauth.providers for name in (*PROVIDERS, *services.oauth.providers)},
     }
     return {
         "external": external,
@@ -104,6 +108,7 @@ async def signup(
     request: AnyRequest, services: Injected, data: JSONBody[SignUpBody], redirect_to: RedirectTo = None
 ) -> Session | User:
     asked = asked_by(request, services, redirect_to)
+    await services.admission.message(data.gotrue_meta_security, asked=asked)
     if not data.email and not data.phone:
         return await services.sign_up.anonymously(data.data or {}, asked=asked)
     challenge = parse_challenge(data.code_challenge, data.code_challenge_method)
@@ -117,6 +122,7 @@ async def token(
 ) -> Session:
     asked = asked_by(request, services, None)
     if grant_type == "password":
+        await services.admission.check(data.gotrue_meta_security, asked=asked)
         if data.phone and not services.messages.phone_channels:
             raise PhoneDisabled
         contact: Contact | None
@@ -131,6 +137,11 @@ async def token(
         return await services.sessions.refresh(data.refresh_token or "", asked=asked)
     if grant_type == "pkce":
         return await services.sign_in.with_code(data.auth_code or "", data.code_verifier or "", asked=asked)
+    if grant_type == "id_token":
+        linking = await _linking(request, services) if data.link_identity else None
+        return await services.id_token_grant.session(data, linking, asked=asked)
+    if grant_type == "web3":
+        raise Web3Disabled
     raise InvalidCredentials("unsupported_grant_type")
 
 
@@ -138,13 +149,15 @@ async def token(
 async def otp(
     request: AnyRequest, services: Injected, data: JSONBody[OtpBody], redirect_to: RedirectTo = None
 ) -> Empty:
+    asked = asked_by(request, services, redirect_to)
+    await services.admission.message(data.gotrue_meta_security, asked=asked)
     contact = contact_of(services, data.email, data.phone, data.channel)
     begun = await services.mail_flows.sign_in(
         contact,
         data.data or {},
         parse_challenge(data.code_challenge, data.code_challenge_method),
         create=data.create_user is not False,
-        asked=asked_by(request, services, redirect_to),
+        asked=asked,
     )
     return {"message_id": begun} if contact.via else {}
 
@@ -153,10 +166,12 @@ async def otp(
 async def recover(
     request: AnyRequest, services: Injected, data: JSONBody[RecoverBody], redirect_to: RedirectTo = None
 ) -> Empty:
+    asked = asked_by(request, services, redirect_to)
+    await services.admission.message(data.gotrue_meta_security, asked=asked)
     require_email(services)
     challenge = parse_challenge(data.code_challenge, data.code_challenge_method)
     contact = Contact(parse_email(data.email or ""))
-    await services.mail_flows.recover(contact, challenge, asked=asked_by(request, services, redirect_to))
+    await services.mail_flows.recover(contact, challenge, asked=asked)
     return {}
 
 
@@ -165,6 +180,7 @@ async def resend(
     request: AnyRequest, services: Injected, data: JSONBody[ResendBody], redirect_to: RedirectTo = None
 ) -> Empty:
     asked = asked_by(request, services, redirect_to)
+    await services.admission.message(data.gotrue_meta_security, asked=asked)
     challenge = parse_challenge(data.code_challenge, data.code_challenge_method)
     if data.type not in ("signup", "email_change", "sms", "phone_change"):
         raise ValidationFailed("Missing one of these types: signup, email_change, sms, phone_change")
@@ -272,6 +288,14 @@ def contact_of(services: Services, email: str | None, phone: str | None, channel
     if country is None or (allowed and country not in allowed):
         raise PhoneDisabled("No messages are sent to numbers of that kind or country")
     return Contact(number, via)
+
+
+async def _linking(request: AnyRequest, services: Services) -> User:
+    """Who wants one more way in. Raises ManualLinkingDisabled, NoAuthorization, what was wrong with the token."""
+    if caller(cast(Scope, request.scope)).user_id is None:
+        raise NoAuthorization
+    services.oauth.identities.require_linking()
+    return await current_user(request, services)
 
 
 async def current_holder(request: AnyRequest, services: Services) -> Holder:

@@ -116,8 +116,9 @@ class Holder(msgspec.Struct, frozen=True):
 
 
 class Sessions:
-    """lifetime_s: of a session, however often refreshed; 0: no end. reuse_interval_s: how long a replaced refresh token
-    still finds its successor."""
+    """lifetime_s: of a session, however often refreshed; 0: no end. idle_s: of one that is not refreshed; 0: no end.
+    single: a sign-in ends the user's other sessions. reuse_interval_s: how long a replaced refresh token still finds
+    its successor."""
 
     def __init__(
         self,
@@ -130,6 +131,8 @@ class Sessions:
         observe: Observe,
         hooks: Hooks,
         lifetime_s: int,
+        idle_s: int,
+        single: bool,
         reuse_interval_s: int,
     ) -> None:
         self._database = database
@@ -139,6 +142,8 @@ class Sessions:
         self._observe = observe
         self._hooks = hooks
         self._lifetime_s = lifetime_s
+        self._idle_s = idle_s
+        self._single = single
         self._reuse_interval_s = reuse_interval_s
         # Of the encryption key, which is not rotated: sessions outlive rotations of the other keys.
         self._refresh_key = secrets().purpose_key("auth.refresh")
@@ -159,6 +164,8 @@ class Sessions:
         when = now.isoformat()
         args = (user_id, when, session_id, proven, asked.user_agent, asked.ip, not_after, aal, proven_by)
         await transaction.fetch_row(Statement(_OPEN, args))
+        if self._single:  # of two sign-ins at once the second waits for the first, which has locked the user's row
+            await end_sessions(transaction, user_id, session_id, "others")
         user = await load_user(transaction, user_id)
         if user.is_banned(now):
             raise UserBannedSince
@@ -194,7 +201,8 @@ class Sessions:
         """
         now = self._clock.now()
         session_id, counter = parse_refresh_token(token, self._refresh_key)
-        turned = await turn(self._database, session_id, counter, now=now, grace_s=self._reuse_interval_s)
+        grace_s, idle_s = self._reuse_interval_s, self._idle_s
+        turned = await turn(self._database, session_id, counter, now=now, grace_s=grace_s, idle_s=idle_s, asked=asked)
         if turned.reused:
             await self._revoke_family(session_id, turned.user.id, asked, now)
             raise RefreshTokenUsed

@@ -16,35 +16,48 @@ from mbaas.modules.auth.errors import (
     UserBanned,
     ValidationFailed,
 )
+from mbaas.modules.auth.oauth import OAuth, with_tokens
 from mbaas.modules.auth.objects import Session, Weakness
 from mbaas.modules.auth.password import Passwords
 from mbaas.modules.auth.pkce import redeem_code
 from mbaas.modules.auth.sessions import Sessions
 from mbaas.modules.auth.tables import Users
+from mbaas.modules.auth.throttle import Throttle
 
 
 class SignIn:
     def __init__(
-        self, *, database: Database, accounts: Accounts, passwords: Passwords, sessions: Sessions, clock: Clock
+        self,
+        *,
+        database: Database,
+        accounts: Accounts,
+        passwords: Passwords,
+        sessions: Sessions,
+        oauth: OAuth,
+        throttle: Throttle,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._accounts = accounts
         self._passwords = passwords
         self._sessions = sessions
+        self._oauth = oauth
+        self._throttle = throttle
         self._clock = clock
 
     async def with_password(self, contact: Contact | None, password: str, *, asked: Asked) -> Session:
         """A session. Who is unknown, has no password or gives a wrong one learns the same after the same time.
 
-        contact: ``None`` for one that is no address or number, so nobody's. Raises InvalidCredentials, and only with
-        the right password EmailNotConfirmed, PhoneNotConfirmed, UserBanned.
+        contact: ``None`` for one that is no address or number, so nobody's. Raises RateLimited, InvalidCredentials, and
+        only with the right password EmailNotConfirmed, PhoneNotConfirmed, UserBanned.
         """
         contact = contact or Contact("")
-        found = await self._accounts.find(contact)
-        user, stored = found if found is not None else (None, None)
-        verdict = await self._passwords.verify(stored, password)
-        if user is None or not verdict.right:
-            raise InvalidCredentials
+        async with self._throttle.trying("password", contact.address, asked=asked):
+            found = await self._accounts.find(contact)
+            user, stored = found if found is not None else (None, None)
+            verdict = await self._passwords.verify(stored, password)
+            if user is None or not verdict.right:
+                raise InvalidCredentials
         now = self._clock.now()
         if user.is_banned(now):
             raise UserBanned
@@ -65,11 +78,15 @@ class SignIn:
         return msgspec.structs.replace(opened.session, weak_password=told)
 
     async def with_code(self, code: str, verifier: str, *, asked: Asked) -> Session:
-        """The session behind a code. Raises FlowStateNotFound, FlowStateExpired, BadCodeVerifier, ValidationFailed."""
+        """The session behind a code, with a provider's tokens when one was signed in with.
+
+        Raises FlowStateNotFound, FlowStateExpired, BadCodeVerifier, ValidationFailed, and as ``Identities.link``.
+        """
         if not code or not verifier:
             raise ValidationFailed("invalid request: both auth code and code verifier should be non-empty")
-        user_id, method = await redeem_code(self._database, code, verifier, now=self._clock.now())
+        redeemed = await redeem_code(self._database, code, verifier, now=self._clock.now())
         async with self._database.transaction() as transaction:
-            opened = await self._sessions.open(transaction, user_id, method=method, asked=asked)
+            tokens = await self._oauth.redeem(transaction, redeemed, code, asked=asked)
+            opened = await self._sessions.open(transaction, redeemed.user_id, method=redeemed.method, asked=asked)
         await self._sessions.announce(opened)
-        return opened.session
+        return opened.session if tokens is None else with_tokens(opened.session, tokens)

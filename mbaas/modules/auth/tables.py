@@ -1,4 +1,4 @@
-"""The tables of schema ``auth``, as Piccolo builds statements over them. They are made by the numbered SQL files.
+"""The tables of schema ``auth``, as Piccolo builds statements over them. Made by ``0002_auth.sql`` and later ones.
 
 Generated columns (``confirmed_at``, an identity's ``email``) are left out: nobody writes them.
 """
@@ -99,6 +99,19 @@ class FlowState(Table, tablename="flow_state", schema="auth", db=POSTGRES):
     authentication_method = Text()
     created_at = Timestamptz()
     expires_at = Timestamptz()
+    sealed = Text(null=True)
+
+
+class OAuthFlows(Table, tablename="oauth_flows", schema="auth", db=POSTGRES):
+    state_hash = Text(primary_key=True)
+    browser_hash = Text(null=True)
+    provider = Text()
+    redirect_to = Text()
+    code_challenge = Text(null=True)
+    code_challenge_method = Text(null=True)
+    user_id = UUID(null=True)
+    created_at = Timestamptz()
+    expires_at = Timestamptz()
 
 
 class MailPauses(Table, tablename="mail_pauses", schema="auth", db=POSTGRES):
@@ -165,17 +178,21 @@ class MfaTries(Table, tablename="mfa_tries", schema="auth", db=POSTGRES):
     until = Timestamptz()
 
 
+class Throttles(Table, tablename="throttles", schema="auth", db=POSTGRES):
+    key = Text(primary_key=True)
+    failures = Integer()
+    since = Timestamptz()
+
+
+class Revocations(Table, tablename="revocations", schema="auth", db=POSTGRES):
+    subject = UUID(primary_key=True, default=None)
+    reason = Text()
+    until = Timestamptz()
+    changed_at = Timestamptz()
+
+
 TABLES = (
-    Users,
-    Identities,
-    Sessions,
-    OneTimeTokens,
-    FlowState,
-    MailPauses,
-    AuditLogEntries,
-    MfaFactors,
-    WebauthnCredentials,
-    MfaChallenges,
-    MfaRecoveryCodes,
-    MfaTries,
+    *(Users, Identities, Sessions, OneTimeTokens, FlowState, OAuthFlows, MailPauses, AuditLogEntries),
+    *(Throttles, Revocations),
+    *(MfaFactors, WebauthnCredentials, MfaChallenges, MfaRecoveryCodes, MfaTries),
 )

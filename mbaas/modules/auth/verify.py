@@ -21,6 +21,7 @@ from mbaas.modules.auth.pkce import issue_code
 from mbaas.modules.auth.redirect import with_fragment, with_query
 from mbaas.modules.auth.sessions import Opened, Sessions, end_sessions
 from mbaas.modules.auth.tables import Users
+from mbaas.modules.auth.throttle import Throttle
 
 KINDS: dict[str, tuple[Kind, ...]] = {
     "signup": ("confirmation", "magiclink"),
@@ -70,6 +71,7 @@ class Verify:
         one_time: OneTime,
         email_change: EmailChange,
         phone_change: PhoneChange,
+        throttle: Throttle,
         clock: Clock,
         chance: Chance,
     ) -> None:
@@ -78,19 +80,22 @@ class Verify:
         self._one_time = one_time
         self._email_change = email_change
         self._phone_change = phone_change
+        self._throttle = throttle
         self._clock = clock
         self._chance = chance
 
     async def by_code(self, verify_type: str, address: str, code: str, *, asked: Asked) -> Verified:
         """What a typed code gives. address: where it was sent, a number for ``sms`` and ``phone_change``.
 
-        Raises ValidationFailed, OtpExpired, UserBannedSince, EmailExists, PhoneExists.
+        Raises ValidationFailed, RateLimited, OtpExpired, UserBannedSince, EmailExists, PhoneExists.
         """
         parsed = (parse_phone if verify_type in BY_PHONE else parse_email)(address)
-        found = await self._one_time.try_code(parsed, code, _kinds(verify_type))
+        kinds = _kinds(verify_type)
         opened: Opened | Half
-        async with self._database.transaction() as transaction:
-            opened = await self._redeem(transaction, await self._one_time.redeem_try(transaction, found), asked)
+        async with self._throttle.trying("code", parsed, asked=asked):
+            found = await self._one_time.try_code(parsed, code, kinds)
+            async with self._database.transaction() as transaction:
+                opened = await self._redeem(transaction, await self._one_time.redeem_try(transaction, found), asked)
         return await self._told(opened)
 
     async def by_link(self, verify_type: str, token: str, *, asked: Asked) -> Verified:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
 
@@ -16,6 +16,7 @@ from mbaas.modules.records.csv import as_csv
 from mbaas.modules.records.results import Page, Written
 
 _SILENT = Preferences()
+_SAFE = "%!$&'()*+,;=:@/?-._~[]"  # what a URL may hold, and an escape as it is
 
 
 def listed(asked: Asked, page: Page, offset: int) -> Reply:
@@ -24,6 +25,8 @@ def listed(asked: Asked, page: Page, offset: int) -> Reply:
         raise RangeInvalid.beyond(offset, page.total)
     partial = page.total is not None and page.rows < page.total
     headers = ((b"content-range", content_range(offset, page.rows, page.total)), *applied_preferences(asked))
+    if page.after is not None:
+        headers = (*headers, (b"link", next_page(asked, page.after)))
     body = b"" if asked.method == "HEAD" else formatted(asked.media, page)
     return Reply(206 if partial else 200, body, headers, content_type(asked.media))
 
@@ -60,6 +63,13 @@ def content_range(offset: int, rows: int, total: int | None) -> bytes:
     """
     where = f"{offset}-{offset + rows - 1}" if rows else "*"
     return f"{where}/{'*' if total is None else total}".encode()
+
+
+def next_page(asked: Asked, after: str) -> bytes:
+    """The same request with another cursor, as a link relative to this one (RFC 8288)."""
+    pairs = (pair for pair in asked.query.split(b"&") if unquote_to_bytes(pair.partition(b"=")[0]) != b"cursor")
+    query = b"&".join([*(quote(pair, safe=_SAFE).encode() for pair in pairs if pair), b"cursor=" + after.encode()])
+    return b"<?" + query + b'>; rel="next"'
 
 
 def applied_preferences(asked: Asked) -> tuple[Header, ...]:

@@ -23,17 +23,20 @@ def rest_dialect(error: MbaasError, scope: Scope) -> Reply:
 
 
 def note_readable(scope: Scope, error: DatabaseError, identity: Identity, rules: RuleSet, written: str) -> None:
-    """Leaves a word for the dialect: it does not know the rules, and outlives the request that did.
+    """Leaves a word for the dialect: it does not know the rules, and outlives the request that did."""
+    scope["state"][_READABLE] = may_read_fault(error, identity, rules, written)
+
+
+def may_read_fault(error: DatabaseError, identity: Identity, rules: RuleSet, written: str) -> bool:
+    """Whether the caller may be told what a constraint is about.
 
     written: the collection that the request named. What a trigger met in another one is told to those who may see all
     of that, since its values are not the caller's own.
     """
     collection = rules.catalog.collection(error.table or "")
     if collection is None or not error.sqlstate.startswith("23"):
-        return
+        return False
     name = collection.name
     if name != written and not identity.bypasses_rules and rules.row(name, "select") != TRUE:
-        return
-    scope["state"][_READABLE] = is_readable(
-        collection, error, lambda field: identity.bypasses_rules or rules.read(name, field) == TRUE
-    )
+        return False
+    return is_readable(collection, error, lambda field: identity.bypasses_rules or rules.read(name, field) == TRUE)

@@ -25,6 +25,8 @@ _SCALARS: dict[str, Schema] = {
     "json": {},
     "jsonb": {},
     "record": {"type": "object"},
+    "point": {"type": "string", "description": "(latitude,longitude) in degrees"},
+    "vector": {"type": "string", "description": "[0.1,0.2,...]"},
 }  # every other one, intervals and ranges among them, travels as its text form
 
 _PRECISION = re.compile(r"\([0-9, ]*+\)")

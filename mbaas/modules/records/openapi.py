@@ -115,7 +115,9 @@ def _collection_path(collection: Collection, role: Role) -> Schema:
             f"list_{collection.name}",
             f"Records of {collection.name}",
             collection.name,
-            [_parameter(name) for name in ("select", "order", "limit", "offset", "range", "count")] + logic + filters,
+            [_parameter(name) for name in ("select", "order", "limit", "offset", "range", "count", *_words(collection))]
+            + logic
+            + filters,
             {"200": _rows(rows, row), "206": _rows(rows, row)},
             ("400", "401", "403", "406", "416"),
         ),
@@ -155,6 +157,21 @@ def _collection_path(collection: Collection, role: Role) -> Schema:
     }
 
 
+def _words(collection: Collection) -> list[str]:
+    """What beyond filters can be asked of it: a column of such a name takes the word's place."""
+    types = {field.type.name for field in collection.fields if not field.type.array}
+    words = {
+        "cursor": bool(collection.key),
+        "having": True,
+        "search": collection.search is not None,
+        "near": "vector" in types,
+        "within": "point" in types,
+        "distance": bool(types & {"vector", "point"}),
+    }
+    taken = {field.name for field in collection.fields}
+    return [word for word, there in words.items() if there and word not in taken]
+
+
 def _insert_body(collection: Collection) -> Schema:
     one = _schema(collection.name, "insert")
     return {
@@ -175,6 +192,7 @@ def _rows(rows: Schema, row: Schema) -> Schema:
                 "description": "First and last row, and the total if asked",
                 "schema": {"type": "string"},
             },
+            "Link": {"description": "With a cursor: the next page, rel=next", "schema": {"type": "string"}},
             "Preference-Applied": {"description": "What of Prefer was honoured", "schema": {"type": "string"}},
         },
         "content": {
@@ -324,6 +342,12 @@ _PARAMETERS = {
     "order": _query("order", "created_at.desc.nullslast,id"),
     "limit": _query("limit", "The most rows", "integer", minimum=0),
     "offset": _query("offset", "Rows to pass over", "integer", minimum=0),
+    "cursor": _query("cursor", "Pages by place: * for the first; the Link header leads to the next"),
+    "having": _query("having", "Of the keys of aggregates: sum.gt.10,count.lt.5"),
+    "search": _query("search", 'Words of the searched fields, best first: fat cats, "fat cats", cats -dogs'),
+    "near": _query("near", "The nearest vectors first: embedding.[0.1,0.2]"),
+    "within": _query("within", "location.(52.5,13.4,1000m) around a place, or location.(52.3,13.1,52.7,13.8)"),
+    "distance": _query("distance", "To what near or within names: lt.0.4"),
     "and": _query("and", "(views.gt.5,title.like.*a*)"),
     "or": _query("or", "(views.gt.5,and(title.like.*a*,slug.is.null))"),
     "columns": _query("columns", "The only fields taken from the body"),

@@ -29,6 +29,7 @@ from mbaas.core.sql.read import compose_list
 from mbaas.core.sql.rows import keys
 from mbaas.core.sql.template import Template, template
 from mbaas.core.sql.write import compose_write
+from mbaas.modules.records.results import Cut, cut_of
 
 MAX_SHAPES = 2000
 MAX_SHAPE_CHARS = 2000
@@ -38,7 +39,7 @@ _WHOLE = Window()
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """One shape. answer: what goes out. keys: of one row of it, ``None``: nothing goes out. offset: of the window.
 
-    short: it takes little time, always.
+    short: it takes little time, always. cut: of a page that is cut by place.
     """
 
     template: Template
@@ -46,6 +47,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[str, ...] | None
     offset: int = 0
     short: bool = False
+    cut: Cut | None = None
 
 
 Found: TypeAlias = tuple[Prepared, tuple[Bindable, ...]]
@@ -101,6 +103,7 @@ class Shapes:
                 keys=keys(plan.rows),
                 offset=parts.windows.get((), _WHOLE).offset,
                 short=is_point(plan.rows),
+                cut=cut_of(plan.rows),
             )
 
         prepared = self._find(key, len(query_string), make)

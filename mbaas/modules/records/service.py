@@ -7,7 +7,7 @@ record in Python: those writes are in ``hooked.py``.
 from __future__ import annotations
 
 import copy
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from mbaas.adapters.postgres.coalesce import Row
 from mbaas.adapters.postgres.enlisted import Door, Enlisted
@@ -17,13 +17,14 @@ from mbaas.core.plan.authorize import AuthorizedWrite, Grants, authorize
 from mbaas.core.plan.calls import resolve_call
 from mbaas.core.plan.names import Names
 from mbaas.core.plan.resolve import Resolver, resolve_list
+from mbaas.core.plan.types import ListPlan, WritePlan
 from mbaas.core.plan.writes import resolve_delete, resolve_insert, resolve_update
 from mbaas.core.query.errors import MaxAffectedExceeded, NotSingular
 from mbaas.core.query.types import CallQuery, DeleteQuery, InsertQuery, ReadQuery, UpdateQuery
 from mbaas.core.rules.ruleset import RuleSet
 from mbaas.core.sql.call import needs_owner, render_call
 from mbaas.core.sql.fragment import Bindable, Statement
-from mbaas.core.sql.read import render_given, render_list
+from mbaas.core.sql.read import render_given, render_list, render_lists
 from mbaas.core.sql.rows import keys
 from mbaas.core.sql.write import render_write
 from mbaas.hooks.dispatch import Hooks
@@ -32,7 +33,7 @@ from mbaas.modules.records.estimates import estimated
 from mbaas.modules.records.explain import Query, explaining
 from mbaas.modules.records.hooked import HookedWrites
 from mbaas.modules.records.prepared import Found, Prepared, Shapes
-from mbaas.modules.records.results import Called, Page, Written, page_of, written_of
+from mbaas.modules.records.results import Called, Page, Written, cut_of, page_of, written_of
 
 
 class Records:
@@ -99,7 +100,7 @@ class Records:
         """As ``read``, of a shape that is known."""
         prepared, args = found
         row = await self._fetch(prepared, args, role)
-        page = page_of(row, prepared.keys or ())
+        page = page_of(row, prepared.keys or (), prepared.cut)
         if prepared.answer.singular and page.rows != 1:
             raise NotSingular(page.rows)
         return page
@@ -112,7 +113,7 @@ class Records:
             if error is not None:
                 done(error)
                 return
-            page = page_of(row, prepared.keys or ())
+            page = page_of(row, prepared.keys or (), prepared.cut)
             done(NotSingular(page.rows) if prepared.answer.singular and page.rows != 1 else page)
 
         return prepared.short and self._database.submit_shared(prepared.template.text, args, told, role=role)
@@ -158,7 +159,7 @@ class Records:
                 row = await transaction.fetch_row(statement)
         else:
             row = await self._database.fetch_row(statement, role=identity.role)
-        page = page_of(row, keys(plan.rows))
+        page = page_of(row, keys(plan.rows), cut_of(plan.rows))
         if authorized.answer.total in ("planned", "estimated"):
             page = await estimated(page, authorized, self._database)
         if plan.answer.singular and page.rows != 1:
@@ -183,6 +184,22 @@ class Records:
     async def delete(self, query: DeleteQuery, identity: Identity) -> Written:
         rules, resolver = self._begin(identity)
         return await self._write(authorize(resolve_delete(query, resolver), identity, rules, self._grants))
+
+    async def read_plans(self, plans: Sequence[ListPlan], identity: Identity, rules: RuleSet) -> list[Page]:
+        """Several lists by one statement. rules: the snapshot that the plans were made by."""
+        statement = render_lists([authorize(plan, identity, rules, self._grants) for plan in plans])
+        row = await self._database.fetch_row(statement, role=identity.role)
+        assert row is not None, "aggregates give one row"  # noqa: S101
+        return [page_of(row[3 * number : 3 * number + 3], keys(plan.rows)) for number, plan in enumerate(plans)]
+
+    async def write_plans(self, plans: Sequence[WritePlan], identity: Identity, rules: RuleSet) -> list[Written]:
+        """Several writes in order; together when they are ``within`` a transaction. rules: as of ``read_plans``."""
+        writes = [authorize(plan, identity, rules, self._grants) for plan in plans]
+        return [await self._write(write) for write in writes]
+
+    def resolver(self, names: Names, identity: Identity) -> Resolver:
+        """For who makes plans himself, by the names of ``snapshot``."""
+        return self._resolver(names)(identity)
 
     async def call(self, query: CallQuery, identity: Identity) -> Called:
         """Runs as the caller, in a transaction that is read-only unless the function may write."""

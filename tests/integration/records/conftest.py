@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres
 from mbaas.adapters.postgres.system_schema import apply_system_schema
-from mbaas.config.settings import IdempotencySettings, LimitSettings, RateSettings
+from mbaas.config.settings import GraphQLSettings, IdempotencySettings, LimitSettings, RateSettings
 from mbaas.core.errors import MbaasError
 from mbaas.core.identity import ANON, SERVICE, Identity
 from mbaas.core.rules.ruleset import RuleSet, compile_rules
@@ -25,9 +25,12 @@ from mbaas.core.sql.policy import render_policies
 from mbaas.hooks.dispatch import Hooks
 from mbaas.http.idempotency import Idempotency
 from mbaas.http.ratelimit import RateLimiter
-from mbaas.http.respond import Receive, Scope, Send, send_reply
+from mbaas.http.respond import ASGIApp, Receive, Scope, Send, send_reply
 from mbaas.modules.records.batch import BatchApp, batch_dialect
 from mbaas.modules.records.dialect import rest_dialect
+from mbaas.modules.records.graphql.app import PREFIX as GRAPHQL
+from mbaas.modules.records.graphql.app import GraphQLApp
+from mbaas.modules.records.graphql.errors import graphql_dialect
 from mbaas.modules.records.routes import records_app
 from mbaas.modules.records.service import Records
 from tests.sample import ANA, BEN, CAT, CATALOG, DDL, SEED
@@ -50,6 +53,7 @@ class Api:
         self.database = database
         self.rules = rules
         self.hooks = hooks
+        self.graphql_settings = GraphQLSettings()
         self.kept = IdempotencySettings()
         self.limits = LimitSettings()
         self.rates = RateLimiter(RateSettings(enabled=False))
@@ -64,6 +68,9 @@ class Api:
         self._batch = BatchApp(
             records, self._app, self.database, idempotency, limits=self.limits, count=self.rates.further
         )
+        self._graphql = GraphQLApp(
+            records, self.database, self.graphql_settings, LimitSettings(max_rows=max_rows), count=self.rates.further
+        )
 
     def rule(self, collection: str, operation: str, text: str) -> None:
         """Another rule from now on, for what the server itself asks."""
@@ -76,11 +83,17 @@ class Api:
         """What the edge does, without what it is not about here."""
         headers = dict(scope["headers"])
         scope["state"] = {"caller": CALLERS[headers[b"x-as"].decode()], "request_id": "r1", "client_ip": "::1"}
-        batch = scope["path"].startswith("/batch/v1")
+        scope["state"]["path"] = scope["path"]
+        app: ASGIApp = self._app
+        dialect = rest_dialect
+        if scope["path"].startswith("/batch/v1"):
+            app, dialect = self._batch, batch_dialect
+        elif scope["path"].startswith(GRAPHQL):
+            app, dialect = self._graphql, graphql_dialect
         try:
-            await (self._batch if batch else self._app)(scope, receive, send)
+            await app(scope, receive, send)
         except MbaasError as error:
-            await send_reply(send, (batch_dialect if batch else rest_dialect)(error, scope))
+            await send_reply(send, dialect(error, scope))
 
     async def __call__(
         self, method: str, path: str, by: str = "anon", *, body: Any = None, prefer: str | None = None, **headers: str
@@ -95,6 +108,26 @@ class Api:
 
     async def batch(self, by: str, *operations: dict[str, Any], **headers: str) -> httpx.Response:
         return await self("POST", "/batch/v1", by, body={"operations": operations}, **headers)
+
+    async def graphql(self, query: str, by: str = "anon", **variables: Any) -> Any:
+        """The whole answer of an operation."""
+        body = {"query": query, "variables": variables}
+        response = await self._client.post(GRAPHQL, headers={"x-as": by}, json=body)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    async def data(self, query: str, by: str = "anon", **variables: Any) -> Any:
+        """The data of an operation that succeeds."""
+        answer = await self.graphql(query, by, **variables)
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+    async def refusal(self, query: str, by: str = "anon", **variables: Any) -> Any:
+        """The one error of an operation that is refused whole."""
+        answer = await self.graphql(query, by, **variables)
+        assert answer.get("data") is None
+        (error,) = answer["errors"]
+        return error
 
     async def get(self, path: str, by: str = "anon", **more: str) -> Any:
         """The body of a GET that succeeds."""

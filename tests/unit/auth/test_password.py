@@ -10,7 +10,8 @@ import pytest
 from mbaas.core.errors import RateLimited
 from mbaas.modules.auth import password as module
 from mbaas.modules.auth.errors import ValidationFailed, WeakPassword
-from mbaas.modules.auth.password import Passwords, check_hash
+from mbaas.modules.auth.foreign_hashes import read_hash
+from mbaas.modules.auth.password import Passwords
 
 
 @pytest.fixture
@@ -57,4 +58,4 @@ async def test_nothing_matches_where_there_is_no_password(passwords: Passwords) 
 )  # fmt: skip
 def test_hashes_we_could_not_afford_are_not_taken(stored: str) -> None:
     with pytest.raises(ValidationFailed):
-        check_hash(stored)
+        read_hash(stored)

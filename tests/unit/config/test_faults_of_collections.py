@@ -222,7 +222,7 @@ COLLECTIONS = {
     "an index of no method": (
         "[collections.posts]\nindexes = [{ fields = ['created_at'], method = 'rtree' }]\n",
         "mbaas.toml:2: collections.posts.indexes.0.method: there is no index method 'rtree'"
-        " | one of brin, btree, gin, gist, hash, spgist",
+        " | one of brin, btree, gin, gist, hash, hnsw, spgist",
     ),
     "a relation to nothing": (
         "[collections.posts.relations.tags]\nto = 'tag'\n[collections.tags]\n",

@@ -77,6 +77,8 @@ ERRORS: dict[str, tuple[Exception, Role, bool]] = {
         "not_acceptable": query.NotAcceptable(("text/unknowntype",)),
         "not_singular": query.NotSingular(0),
         "max_affected_exceeded": query.MaxAffectedExceeded(4),
+        "cursor_invalid": query.CursorInvalid("it is of a query with another collection or order"),
+        "misplaced": query.Misplaced("cursor and offset exclude each other", "leave offset and the Range header out"),
         "max_affected_unsupported": query.MaxAffectedUnsupported(),
         "put_filters": query.PutInvalid(),
         "put_window": query.PutWindow(),
