@@ -63,6 +63,7 @@ from mbaas.http.plugin_routes import plugin_routes
 from mbaas.http.ratelimit import RateLimiter
 from mbaas.http.respond import ASGIApp, Receive, Reply, Scope, Send
 from mbaas.http.server import server
+from mbaas.http.step_up import with_step_up
 from mbaas.http.telemetry import observer
 from mbaas.http.uncaught import EXCEPTION_HANDLERS
 from mbaas.modules.admin.routes import PREFIX as ADMIN
@@ -332,7 +333,7 @@ def edge(
         cast(ASGIApp, routes.app),
         server=config.server,
         limits=config.limits,
-        identify=authenticator.identify,
+        identify=with_step_up(authenticator.identify, config.auth),
         health=health,
         metrics=metrics,
         log=log,

@@ -50,6 +50,7 @@ from mbaas.http.identity import Authenticator, auth_url
 from mbaas.http.logs import LineWriter, make_log
 from mbaas.http.metrics import Metrics
 from mbaas.http.respond import ASGIApp
+from mbaas.http.step_up import with_step_up
 from mbaas.modules.auth.app import AuthApp, auth_app
 from mbaas.modules.auth.errors import auth_dialect
 from mbaas.modules.auth.revocations import Revocations
@@ -286,7 +287,7 @@ async def open_auth(database_url: str, config: Config | None = None, *, connecti
             mounted(app),
             server=config.server,
             limits=config.limits,
-            identify=identify,
+            identify=with_step_up(identify, config.auth),
             health=Health(database_answers),
             metrics=Metrics(),
             log=make_log(LogSettings(format="json"), writer),

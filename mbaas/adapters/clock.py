@@ -29,3 +29,6 @@ class Chance:
     def new_code(self, length: int) -> str:
         """``length`` decimal digits, leading zeros included."""
         return "".join(secrets.choice("0123456789") for _ in range(length))
+
+    def new_bytes(self, length: int) -> bytes:
+        return secrets.token_bytes(length)

@@ -334,7 +334,12 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     none. password_reauthentication: a new password takes a code sent by ``/reauthenticate``, or the current password.
     recent_sign_in_s: a new address or number takes such a code, too, when the session was opened longer ago; 0: never.
     manual_linking: users may add providers to their account, and take them away. providers: whom people sign in with,
-    by name. claims: claims of access tokens by name, each with the path it comes from: ``app_metadata.org``.
+    by name. claims: claims of access tokens by name, each with the path it comes from: ``app_metadata.org``. mfa: the
+    second factors there are; ``phone`` takes an SMS provider. mfa_policy: who must prove one before anything else is
+    answered, ``roles``: who has one of ``mfa_roles``. mfa_roles: of ``app_metadata``. mfa_issuer: what authenticator
+    apps show; ``None``: the name of ``[app]``. passkeys: sign-in by passkey. webauthn_rp_id: the domain passkeys and
+    security keys belong to; ``None``: the host of ``site_url``. webauthn_origins: origins that may use them beside
+    those of ``site_url`` and ``redirect_urls``, such as ``android:apk-key-hash:…``.
     """
 
     email: bool = True
@@ -354,6 +359,18 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     code_lifetime_s: WholeSeconds = 600
     max_frequency_s: WholeSeconds = 60
     password_reauthentication: bool = False
+    mfa: tuple[Literal["totp", "phone", "webauthn", "recovery_code"], ...] = (
+        "totp",
+        "phone",
+        "webauthn",
+        "recovery_code",
+    )
+    mfa_policy: Literal["optional", "required", "roles"] = "optional"
+    mfa_roles: tuple[str, ...] = ()
+    mfa_issuer: str | None = None
+    passkeys: bool = False
+    webauthn_rp_id: str | None = None
+    webauthn_origins: tuple[str, ...] = ()
     manual_linking: bool = False
     providers: dict[str, ProviderSettings] = {}
     recent_sign_in_s: WholeSeconds = 0

@@ -28,6 +28,8 @@ GUARDED = frozenset(
         "resend",
         "verify",
         "invite",
+        "passkeys/authentication/options",
+        "passkeys/authentication/verify",
         "authorize",
         "callback",
     )

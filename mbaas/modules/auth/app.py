@@ -31,6 +31,7 @@ from mbaas.modules.auth.access import Access, require_access
 from mbaas.modules.auth.admin_routes import ADMIN_ROUTES
 from mbaas.modules.auth.errors import auth_dialect
 from mbaas.modules.auth.message_routes import MESSAGE_ROUTES
+from mbaas.modules.auth.mfa.routes import MFA_ROUTES
 from mbaas.modules.auth.oauth_routes import OAUTH_ROUTES
 from mbaas.modules.auth.revocations import Revocations, Tell
 from mbaas.modules.auth.routes import ROUTES
@@ -39,7 +40,7 @@ from mbaas.modules.auth.session_routes import SESSION_ROUTES
 from mbaas.modules.auth.upkeep import keep_up
 
 MAX_BODY = 1_000_000  # bytes
-_ALL = (*ROUTES, *OAUTH_ROUTES, *SESSION_ROUTES, *ADMIN_ROUTES, *MESSAGE_ROUTES)
+_ALL = (*ROUTES, *MFA_ROUTES, *OAUTH_ROUTES, *SESSION_ROUTES, *ADMIN_ROUTES, *MESSAGE_ROUTES)
 
 
 class AuthApp:

@@ -27,6 +27,7 @@ from mbaas.core.errors import (
 )
 from mbaas.http.errors import BodyTooSlow, status_of
 from mbaas.http.respond import Header, Reply, Scope
+from mbaas.http.step_up import StepUpRequired
 
 API_VERSION = "2024-01-01"
 
@@ -81,6 +82,12 @@ class UserBannedSince(UserBanned):
 class NoAuthorization(AuthError):
     code = "no_authorization"
     text = "This endpoint requires a valid Bearer token"
+
+
+class AnonymousHasNone(NoAuthorization):
+    """Of factors and passkeys: they protect an account, and an anonymous user has none."""
+
+    text = "Anonymous users cannot enroll factors or passkeys"
 
 
 class NotAdmin(AuthError):
@@ -317,6 +324,116 @@ class WeakPassword(AuthError):
         self.reasons = reasons
 
 
+class InsufficientAal(AuthError):
+    code = "insufficient_aal"
+    text = "AAL2 session is required: verify a second factor first"
+
+
+class RemovalNeedsAal2(InsufficientAal):
+    text = "AAL2 session is required to remove a verified factor"
+
+
+class ChangeNeedsAal2(InsufficientAal):
+    text = "AAL2 session is required to update email or password when MFA is enabled."
+
+
+class FactorNotFound(AuthError):
+    code = "mfa_factor_not_found"
+    text = "Factor not found"
+
+
+class ChallengeNotFound(AuthError):
+    code = "mfa_factor_not_found"
+    text = "MFA factor with the provided challenge ID not found"
+
+
+class FactorNameTaken(AuthError):
+    code = "mfa_factor_name_conflict"
+
+
+class FactorExists(AuthError):
+    code = "mfa_verified_factor_exists"
+
+
+class TooManyFactors(AuthError):
+    code = "too_many_enrolled_mfa_factors"
+
+
+class FactorKindDisabled(AuthError):
+    """Which code it is depends on the kind of factor and on what was asked of it."""
+
+    def __init__(self, kind: str, what: Literal["enroll", "verify"]) -> None:
+        super().__init__(f"MFA {what} is disabled for {kind.replace('_', ' ')}")
+        self.wire = f"mfa_{'recovery_codes' if kind == 'recovery_code' else kind}_{what}_not_enabled"
+
+
+class ChallengeExpired(AuthError):
+    code = "mfa_challenge_expired"
+    text = "MFA challenge has expired, verify against another challenge or create a new challenge."
+
+
+class ChallengeElsewhere(AuthError):
+    """A challenge is asked of from another address, or was used."""
+
+    code = "mfa_ip_address_mismatch"
+    text = "Challenge and verify IP addresses mismatch"
+
+
+class FactorNotVerified(AuthError):
+    code = "mfa_verification_failed"
+    text = "Invalid TOTP code entered"
+
+
+class RecoveryCodesAlone(AuthError):
+    code = "mfa_recovery_codes_sole_factor"
+    text = "Recovery codes cannot be the only factor: enroll and verify another one first"
+
+
+class PasskeyDisabled(AuthError):
+    code = "passkey_disabled"
+    text = "Passkeys are disabled"
+
+
+class TooManyPasskeys(AuthError):
+    code = "too_many_passkeys"
+
+
+class PasskeyChallengeNotFound(AuthError):
+    code = "webauthn_challenge_not_found"
+    text = "There is no such challenge, or it was used"
+
+
+class PasskeyChallengeExpired(AuthError):
+    code = "webauthn_challenge_expired"
+    text = "The challenge has expired: begin again"
+
+
+class WebauthnFailed(AuthError):
+    """reason: for the caller; nothing secret is in an authenticator's answer."""
+
+    code = "webauthn_verification_failed"
+
+
+class CredentialExists(AuthError):
+    code = "webauthn_credential_exists"
+    text = "This authenticator is registered already"
+
+
+class CredentialNotFound(AuthError):
+    code = "webauthn_credential_not_found"
+    text = "There is no such passkey"
+
+
+class TooManyTries(RateLimited):
+    """Codes were tried too often, of one account or from one address."""
+
+    code = "over_request_rate_limit"
+
+
+class RecoveryCodesLocked(TooManyTries):
+    code = "mfa_recovery_codes_locked"
+
+
 class CaptchaFailed(AuthError):
     code = "captcha_failed"
     text = "captcha protection: request disallowed"
@@ -344,6 +461,7 @@ STATUS: dict[type[AuthError], int] = {
     UserBanned: 400,
     UserBannedSince: 403,
     NoAuthorization: 401,
+    AnonymousHasNone: 403,
     NotAdmin: 403,
     BadJwt: 403,
     SessionNotFound: 403,
@@ -385,6 +503,26 @@ STATUS: dict[type[AuthError], int] = {
     Web3Disabled: 422,
     OAuthShaped: 400,
     WeakPassword: 422,
+    InsufficientAal: 403,
+    RemovalNeedsAal2: 422,
+    ChangeNeedsAal2: 401,
+    FactorNotFound: 404,
+    ChallengeNotFound: 422,
+    FactorNameTaken: 422,
+    FactorExists: 422,
+    TooManyFactors: 422,
+    FactorKindDisabled: 422,
+    ChallengeExpired: 422,
+    ChallengeElsewhere: 422,
+    FactorNotVerified: 422,
+    RecoveryCodesAlone: 422,
+    PasskeyDisabled: 422,
+    TooManyPasskeys: 422,
+    PasskeyChallengeNotFound: 400,
+    PasskeyChallengeExpired: 422,
+    WebauthnFailed: 422,
+    CredentialExists: 422,
+    CredentialNotFound: 404,
     CaptchaFailed: 400,
 }
 """Of auth's own errors, whose codes are GoTrue's already. A class without a line takes its parent's."""
@@ -399,7 +537,9 @@ CODES: dict[type[MbaasError], tuple[int, str]] = {
     TooLarge: (413, "request_entity_too_large"),
     MailPaused: (429, "over_email_send_rate_limit"),
     SmsPaused: (429, "over_sms_send_rate_limit"),
+    RecoveryCodesLocked: (429, "mfa_recovery_codes_locked"),
     RateLimited: (429, "over_request_rate_limit"),
+    StepUpRequired: (403, "insufficient_aal"),
     BodyTooSlow: (408, "request_timeout"),
     Timeout: (504, "request_timeout"),
     Unavailable: (503, "unexpected_failure"),
@@ -459,7 +599,7 @@ def _outcome(error: MbaasError) -> tuple[int, str]:
         return _STATES[known][:2] if known else (500, "unexpected_failure")
     for kind in type(error).__mro__:
         if issubclass(kind, AuthError) and kind in STATUS:
-            return STATUS[kind], error.code
+            return STATUS[kind], error.wire if isinstance(error, FactorKindDisabled) else error.code
         if kind in CODES:
             return CODES[kind]
     status = status_of(error)

@@ -110,15 +110,17 @@ class Mails:
         *,
         via: Channel = "sms",
         void: bool = False,
+        lifetime_s: float | None = None,
     ) -> str:
-        """A code to a phone. Returns the message's id. void: as of ``send``."""
+        """A code to a phone. Returns the message's id. void: as of ``send``. lifetime_s: ``None``: that of codes."""
+        code_s = self._code_s if lifetime_s is None else lifetime_s
         message = Message(
             kind=kind,
             to=phone,
             via=via,
             locales=_locales(user, asked),
-            values={"code": code, "code_minutes": _minutes(self._code_s)},
-            expires_s=0 if void else self._code_s,
+            values={"code": code, "code_minutes": _minutes(code_s)},
+            expires_s=0 if void else code_s,
         )
         return await self._messages.put(transaction, message)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -22,6 +22,23 @@ class UserIdentity(msgspec.Struct, kw_only=True, omit_defaults=True):
     created_at: datetime
     updated_at: datetime
     email: str | None = None
+
+
+class Factor(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A second factor, without its secret. factor_type: totp, phone, webauthn, recovery_code."""
+
+    id: str
+    friendly_name: str = ""
+    factor_type: str
+    status: Literal["unverified", "verified"]
+    phone: str | None = None
+    last_challenged_at: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def is_verified(self) -> bool:
+        return self.status == "verified"
 
 
 class User(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -46,6 +63,7 @@ class User(msgspec.Struct, kw_only=True, omit_defaults=True):
     app_metadata: dict[str, Any]
     user_metadata: dict[str, Any]
     identities: list[UserIdentity]
+    factors: list[Factor] = []
     created_at: datetime
     updated_at: datetime
     banned_until: datetime | None = None
@@ -54,6 +72,11 @@ class User(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     def is_banned(self, now: datetime) -> bool:
         return self.banned_until is not None and self.banned_until > now
+
+    @property
+    def has_factor(self) -> bool:
+        """Whether a second factor stands between a password and ``aal2``."""
+        return any(factor.is_verified for factor in self.factors)
 
 
 class Weakness(msgspec.Struct, frozen=True):

@@ -13,7 +13,9 @@ from mbaas.core.sql.fragment import Statement
 from mbaas.modules.auth.errors import MailPaused, SmsPaused
 from mbaas.modules.auth.tables import MailPauses
 
-Purpose: TypeAlias = Literal["signup", "signin", "recovery", "email_change", "phone_change", "reauthentication"]
+Purpose: TypeAlias = Literal[
+    "signup", "signin", "recovery", "email_change", "phone_change", "reauthentication", "factor"
+]
 
 # One statement: of many requests at once one passes. A time far ahead was written before the clock was put back.
 _TAKE = """

@@ -10,6 +10,7 @@ from mbaas.config.settings import AuthSettings, SmsSettings
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """email: with an address. autoconfirm: an address needs no proof; phone_autoconfirm: nor a number. frequency_s: the
     pause between two mails to one address, two SMS to one number. countries: whose numbers are written to; empty: all.
+    factors: kinds of second factor.
     """
 
     email: bool
@@ -20,6 +21,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     frequency_s: int
     countries: tuple[str, ...]
     password_reauthentication: bool
+    factors: frozenset[str]
+    passkeys: bool
     recent_sign_in_s: int
 
 
@@ -33,6 +36,8 @@ def policy_of(settings: AuthSettings, sms: SmsSettings) -> Policy:
         frequency_s=settings.max_frequency_s,
         countries=sms.countries,
         password_reauthentication=settings.password_reauthentication,
+        factors=frozenset(settings.mfa),
+        passkeys=settings.passkeys,
         recent_sign_in_s=settings.recent_sign_in_s,
     )
 

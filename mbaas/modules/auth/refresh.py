@@ -46,7 +46,7 @@ with turned as (
         updated_at = case when refresh_counter = $2::bigint then $3::timestamptz else updated_at end
     where id = $1::uuid
         and ($6::interval is null or coalesce(refreshed_at, created_at) > $3::timestamptz - $6::interval)
-    returning user_id, refresh_counter, rotated_at, not_after, aal, amr
+    returning user_id, refresh_counter, first_counter, rotated_at, not_after, aal, amr
 )
 select
     t.refresh_counter,
@@ -58,7 +58,8 @@ select
     coalesce(t.not_after <= $3::timestamptz, false),
     t.aal,
     t.amr,
-    auth.user_object(u)
+    auth.user_object(u),
+    $2::bigint < t.first_counter
 from turned as t
 join auth.users as u on u.id = t.user_id
 """
@@ -114,7 +115,8 @@ async def turn(
 
     idle_s: after which an unused session has expired; 0: never. asked: where the session is used from now.
 
-    Raises RefreshTokenNotFound when the session has ended, SessionExpired when it was unused for too long.
+    Raises RefreshTokenNotFound when the session has ended, and for a token from before it was raised to ``aal2``,
+    SessionExpired when it was unused for too long.
     """
     idle = f"{idle_s} seconds" if idle_s else None
     when, grace = now.isoformat(), f"{grace_s} seconds"
@@ -124,7 +126,9 @@ async def turn(
         if idle and await database.fetch_row(Statement(_THERE, (session_id,))) is not None:
             raise SessionExpired
         raise RefreshTokenNotFound
-    current, in_grace, expired, aal, amr, user = (str(column) for column in row)
+    current, in_grace, expired, aal, amr, user, outdated = (str(column) for column in row)
+    if outdated == "t":  # from before the session was raised to aal2, which it must not give
+        raise RefreshTokenNotFound
     behind = int(current) - counter
     if behind < 1:  # a counter from before the database was restored to an earlier time
         raise RefreshTokenNotFound

@@ -17,11 +17,12 @@ from mbaas.adapters.messages.locale import accepted
 from mbaas.adapters.sms.provider import Channel
 from mbaas.http.caller import caller
 from mbaas.http.respond import Scope
-from mbaas.modules.auth.access import Access, project_caller
+from mbaas.modules.auth.access import Access, first_factor_caller, project_caller
 from mbaas.modules.auth.addresses import Contact, country_of, parse_email, parse_phone
 from mbaas.modules.auth.asked import Asked
 from mbaas.modules.auth.bodies import OtpBody, RecoverBody, ResendBody, SignUpBody, TokenBody, UserBody, VerifyBody
 from mbaas.modules.auth.errors import (
+    ChangeNeedsAal2,
     EmailDisabled,
     InvalidCredentials,
     NoAuthorization,
@@ -36,6 +37,7 @@ from mbaas.modules.auth.pkce import parse_challenge
 from mbaas.modules.auth.policy import PROVIDERS
 from mbaas.modules.auth.profile import Changes
 from mbaas.modules.auth.services import Services
+from mbaas.modules.auth.sessions import Holder
 from mbaas.modules.auth.sessions import Scope as LogoutScope
 from mbaas.modules.auth.verify import BY_PHONE, Half
 
@@ -91,7 +93,7 @@ async def settings(services: Injected) -> dict[str, Any]:
         "phone_autoconfirm": policy.phone_autoconfirm,
         "sms_provider": services.messages.sms_provider,
         "saml_enabled": False,
-        "passkeys_enabled": False,
+        "passkeys_enabled": policy.passkeys,
     }
 
 
@@ -219,7 +221,7 @@ async def open_link(
     return Redirect(await services.verify.by_browser(verify_type, token, asked=asked), status_code=303)
 
 
-@post("/logout", status_code=204, opt={"access": Access.USER})
+@post("/logout", status_code=204, opt={"access": Access.FIRST_FACTOR})
 async def logout(
     request: AnyRequest, services: Injected, scope_name: Annotated[str, QueryParameter(name="scope")] = "global"
 ) -> None:
@@ -231,7 +233,7 @@ async def logout(
     await services.sessions.end(user.id, session_id, cast(LogoutScope, scope_name), asked=asked)
 
 
-@get("/user", opt={"access": Access.USER})
+@get("/user", opt={"access": Access.FIRST_FACTOR})
 async def get_user(request: AnyRequest, services: Injected) -> User:
     return await current_user(request, services)
 
@@ -240,9 +242,12 @@ async def get_user(request: AnyRequest, services: Injected) -> User:
 async def update_user(
     request: AnyRequest, services: Injected, data: JSONBody[UserBody], redirect_to: RedirectTo = None
 ) -> User:
-    user = await current_user(request, services)
+    holder = await current_holder(request, services)
+    user = holder.user
     if data.app_metadata is not None:
         raise NotAdmin("Updating app_metadata requires admin privileges")
+    if (data.email or data.phone or data.password) and user.has_factor and holder.aal != "aal2":
+        raise ChangeNeedsAal2
     changes = Changes(
         email=data.email,
         phone=contact_of(services, None, data.phone, data.channel) if data.phone else None,
@@ -293,14 +298,21 @@ async def _linking(request: AnyRequest, services: Services) -> User:
     return await current_user(request, services)
 
 
-async def current_user(request: AnyRequest, services: Services) -> User:
-    """The user behind the token, as long as session and user are there. Raises SessionNotFound, UserGone."""
-    identity = caller(cast(Scope, request.scope))
+async def current_holder(request: AnyRequest, services: Services) -> Holder:
+    """Who the token is of, as long as user and session are there. Raises SessionNotFound, UserGone."""
+    identity = first_factor_caller(cast(Scope, request.scope))  # the route's access was checked before
     user_id, session_id = identity.user_id, identity.session_id
     try:
-        return await services.sessions.user_of(_uuid(user_id), _uuid(session_id) if session_id else None)
+        return await services.sessions.holder_of(
+            _uuid(user_id), _uuid(session_id) if session_id else None, aal=identity.aal
+        )
     except ValueError:  # a token made elsewhere with our secret, of somebody we cannot know
         raise UserGone from None
+
+
+async def current_user(request: AnyRequest, services: Services) -> User:
+    """The user alone."""
+    return (await current_holder(request, services)).user
 
 
 def _uuid(text: str | None) -> str:

@@ -27,6 +27,11 @@ from mbaas.modules.auth.identities import Identities
 from mbaas.modules.auth.links import Links
 from mbaas.modules.auth.mail_flows import MailFlows
 from mbaas.modules.auth.mails import Mails
+from mbaas.modules.auth.mfa.challenges import Challenges
+from mbaas.modules.auth.mfa.factors import Factors
+from mbaas.modules.auth.mfa.passkeys import Passkeys
+from mbaas.modules.auth.mfa.recovery_codes import RecoveryCodes
+from mbaas.modules.auth.mfa.relying_party import RelyingParty
 from mbaas.modules.auth.oauth import OAuth
 from mbaas.modules.auth.one_time import OneTime
 from mbaas.modules.auth.password import Passwords
@@ -60,6 +65,9 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     id_token_grant: IdTokenGrant
     admin: Admin
     links: Links
+    factors: Factors
+    recovery_codes: RecoveryCodes
+    passkeys: Passkeys
     clock: Clock
     passwords: Passwords
     throttle: Throttle
@@ -113,6 +121,23 @@ def build_services(
     proof = Proof(one_time=one_time, mails=mails, clock=clock)
     email_change = EmailChange(one_time=one_time, mails=mails, clock=clock, chance=chance)
     phone_change = PhoneChange(one_time=one_time, mails=mails, clock=clock, chance=chance)
+    challenges = Challenges(database=database, clock=clock, chance=chance)
+    relying_party = RelyingParty(config.app, settings)
+    factors = Factors(
+        policy=policy,
+        issuer=settings.mfa_issuer or config.app.name,
+        database=database,
+        secrets=secrets,
+        sessions=sessions,
+        challenges=challenges,
+        relying_party=relying_party,
+        mails=mails,
+        channels=messages.phone_channels,
+        code_length=settings.otp_length,
+        clock=clock,
+        chance=chance,
+        observe=observe,
+    )
     allow_list = AllowList(config.app.site_url, config.app.redirect_urls)
     oauth = OAuth(
         providers=build_providers(settings.providers, callback=f"{address}/callback"),
@@ -208,6 +233,29 @@ def build_services(
             email_change=email_change,
             mails=mails,
             clock=clock,
+        ),
+        factors=factors,
+        recovery_codes=RecoveryCodes(
+            policy=policy,
+            database=database,
+            secrets=secrets,
+            sessions=sessions,
+            factors=factors,
+            mails=mails,
+            clock=clock,
+            chance=chance,
+            observe=observe,
+        ),
+        passkeys=Passkeys(
+            policy=policy,
+            database=database,
+            sessions=sessions,
+            challenges=challenges,
+            relying_party=relying_party,
+            mails=mails,
+            clock=clock,
+            chance=chance,
+            observe=observe,
         ),
         clock=clock,
         passwords=passwords,

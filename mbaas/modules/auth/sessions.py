@@ -42,12 +42,57 @@ with seen as (
     update auth.identities set last_sign_in_at = $2::timestamptz, updated_at = $2::timestamptz
     where user_id = $1::uuid and provider = 'email'
 )
-insert into auth.sessions (id, user_id, amr, user_agent, ip, not_after, created_at, updated_at)
-select $3::uuid, id, $4::jsonb, $5::text, $6::inet, $7::timestamptz, $2::timestamptz, $2::timestamptz from seen
+insert into auth.sessions (
+    id, user_id, amr, user_agent, ip, not_after, created_at, updated_at, aal, proven_by
+)
+select
+    $3::uuid, id, $4::jsonb, $5::text, $6::inet, $7::timestamptz, $2::timestamptz, $2::timestamptz, $8::text, $9::uuid
+from seen
+"""
+# In place, and with a refresh token of its own: none from before gives what was proven now.
+_RAISE = """
+with raised as (
+    update auth.sessions set
+        aal = 'aal2',
+        amr = jsonb_build_array(jsonb_build_object('method', $3::text, 'timestamp', $4::bigint)) || coalesce(
+            (
+                select jsonb_agg(entry order by place)
+                from jsonb_array_elements(amr) with ordinality as former (entry, place)
+                where entry ->> 'method' <> $3::text
+            ),
+            '[]'
+        ),
+        proven_by = $5::uuid,
+        first_counter = refresh_counter + 1,
+        refresh_counter = refresh_counter + 1,
+        rotated_at = '{}',
+        refreshed_at = $6::timestamptz,
+        updated_at = $6::timestamptz
+    where id = $1::uuid and user_id = $2::uuid
+    returning refresh_counter, amr
+), ended as (
+    delete from auth.sessions where user_id = $2::uuid and id <> $1::uuid and aal = 'aal1'
+)
+select refresh_counter, amr from raised
+"""
+_LOWER = """
+update auth.sessions set
+    aal = 'aal1',
+    proven_by = null,
+    amr = coalesce(
+        (
+            select jsonb_agg(entry order by place)
+            from jsonb_array_elements(amr) with ordinality as former (entry, place)
+            where entry ->> 'method' <> 'totp' and entry ->> 'method' not like 'mfa/%'
+        ),
+        '[]'
+    ),
+    updated_at = $3::timestamptz
+where user_id = $1::uuid and proven_by = any ($2::uuid[])
 """
 _USER = Statement("select auth.user_object(u) from auth.users as u where u.id = $1::uuid")
 _HOLDER = """
-select u.id is not null, s.id is not null, auth.user_object(u)
+select u.id is not null, s.id is not null, auth.user_object(u), s.aal
 from (select $1::uuid as user_id, $2::uuid as session_id) as token
 left join auth.users as u on u.id = token.user_id and u.deleted_at is null
 left join auth.sessions as s on s.id = token.session_id and s.user_id = u.id
@@ -60,6 +105,14 @@ class Opened(msgspec.Struct, frozen=True):
     session: Session
     session_id: str
     method: str
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Who an access token is of. aal: what the session has proven and its token tells, the lesser of both."""
+
+    user: User
+    session_id: str | None
+    aal: str
 
 
 class Sessions:
@@ -95,17 +148,21 @@ class Sessions:
         # Of the encryption key, which is not rotated: sessions outlive rotations of the other keys.
         self._refresh_key = secrets().purpose_key("auth.refresh")
 
-    async def open(self, transaction: Transaction, user_id: str, *, method: str, asked: Asked) -> Opened:
+    async def open(
+        self, transaction: Transaction, user_id: str, *, method: str, asked: Asked, proven_by: str | None = None
+    ) -> Opened:
         """A new session; tell of it with ``announce``. method: how the user proved who they are, for the claim ``amr``.
 
-        Raises UserBannedSince.
+        proven_by: a passkey that proved two things at once, which is ``aal2``. Raises UserBannedSince.
         """
         now = self._clock.now()
         session_id = self._chance.new_id()
         amr = [{"method": method, "timestamp": int(now.timestamp())}]
         not_after = (now + timedelta(seconds=self._lifetime_s)).isoformat() if self._lifetime_s else None
         proven = msgspec.json.encode(amr).decode()
-        args = (user_id, now.isoformat(), session_id, proven, asked.user_agent, asked.ip, not_after)
+        aal = "aal1" if proven_by is None else "aal2"
+        when = now.isoformat()
+        args = (user_id, when, session_id, proven, asked.user_agent, asked.ip, not_after, aal, proven_by)
         await transaction.fetch_row(Statement(_OPEN, args))
         if self._single:  # of two sign-ins at once the second waits for the first, which has locked the user's row
             await end_sessions(transaction, user_id, session_id, "others")
@@ -113,7 +170,22 @@ class Sessions:
         if user.is_banned(now):
             raise UserBannedSince
         await record(transaction, "login", asked, user_id=user_id, now=now, method=method)
-        return Opened(self._session(user, session_id, 0, "aal1", amr, now), session_id, method)
+        return Opened(self._session(user, session_id, 0, aal, amr, now), session_id, method)
+
+    async def raise_level(
+        self, transaction: Transaction, user_id: str, session_id: str, *, method: str, proven_by: str
+    ) -> Session:
+        """The same session at ``aal2``; the user's others that are not there end. proven_by: a factor's id.
+
+        Raises SessionNotFound.
+        """
+        now = self._clock.now()
+        args = (session_id, user_id, method, str(int(now.timestamp())), proven_by, now.isoformat())
+        row = await transaction.fetch_row(Statement(_RAISE, args))
+        if row is None:
+            raise SessionNotFound
+        amr = msgspec.json.decode(str(row[1]), type=list[dict[str, Any]])
+        return self._session(await load_user(transaction, user_id), session_id, int(str(row[0])), "aal2", amr, now)
 
     async def announce(self, opened: Opened) -> None:
         """Tell hooks of a session that was opened, once the transaction is committed."""
@@ -140,10 +212,10 @@ class Sessions:
             raise UserBanned
         return self._session(turned.user, session_id, turned.counter, turned.aal, turned.amr, now)
 
-    async def user_of(self, user_id: str, session_id: str | None) -> User:
-        """The user a verified access token is of. A token made elsewhere with our secret may have no session.
+    async def holder_of(self, user_id: str, session_id: str | None, *, aal: str) -> Holder:
+        """Who a verified access token is of. A token made elsewhere with our secret may have no session.
 
-        Raises UserGone, SessionNotFound, UserBannedSince.
+        aal: as the token has it. Raises UserGone, SessionNotFound, UserBannedSince.
         """
         row = await self._database.fetch_row(Statement(_HOLDER, (user_id, session_id)))
         if row is None or row[0] != "t":
@@ -153,7 +225,7 @@ class Sessions:
         user = parse_user(str(row[2]))
         if user.is_banned(self._clock.now()):
             raise UserBannedSince
-        return user
+        return Holder(user, session_id, min(aal, row[3] or aal))
 
     async def end(self, user_id: str, session_id: str | None, scope: Scope, *, asked: Asked) -> None:
         """Sign out of this session, of the others, or of all."""
@@ -185,6 +257,19 @@ async def load_user(transaction: Transaction | Database, user_id: str) -> User:
     if row is None:
         raise UserGone
     return parse_user(str(row[0]))
+
+
+async def end_proven_by(transaction: Transaction, user_id: str, passkey_id: str, *, keep: str | None) -> None:
+    """Delete the sessions a passkey opened, all but ``keep``."""
+    query = SessionTable.delete().where((SessionTable.user_id == user_id) & (SessionTable.proven_by == passkey_id))
+    if keep is not None:
+        query = query.where(SessionTable.id != keep)
+    await transaction.fetch_row(compiled(query))
+
+
+async def lower_level(transaction: Transaction, user_id: str, proven_by: Sequence[str], *, now: datetime) -> None:
+    """What was proven with these factors or passkeys is not any more: their sessions are ``aal1`` again."""
+    await transaction.fetch_row(Statement(_LOWER, (user_id, tuple(proven_by), now.isoformat())))
 
 
 async def end_sessions(transaction: Transaction, user_id: str, session_id: str | None, scope: Scope) -> None:

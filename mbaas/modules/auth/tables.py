@@ -5,7 +5,7 @@ Generated columns (``confirmed_at``, an identity's ``email``) are left out: nobo
 
 from __future__ import annotations
 
-from piccolo.columns import JSONB, UUID, Array, BigInt, Boolean, Integer, SmallInt, Text, Timestamptz
+from piccolo.columns import JSONB, UUID, Array, BigInt, Boolean, Bytea, Integer, SmallInt, Text, Timestamptz
 from piccolo.columns.base import Column
 from piccolo.table import Table
 
@@ -71,6 +71,8 @@ class Sessions(Table, tablename="sessions", schema="auth", db=POSTGRES):
     created_at = Timestamptz()
     updated_at = Timestamptz()
     refreshed_at = Timestamptz(null=True)
+    proven_by = UUID(null=True)
+    first_counter = BigInt()
 
 
 class OneTimeTokens(Table, tablename="one_time_tokens", schema="auth", db=POSTGRES):
@@ -124,6 +126,58 @@ class AuditLogEntries(Table, tablename="audit_log_entries", schema="auth", db=PO
     payload = JSONB()
 
 
+class MfaFactors(Table, tablename="mfa_factors", schema="auth", db=POSTGRES):
+    id = UUID(primary_key=True, default=None)
+    user_id = UUID()
+    friendly_name = Text()
+    factor_type = Text()
+    status = Text()
+    secret = Bytea(null=True)
+    last_step = BigInt(null=True)
+    phone = Text(null=True)
+    last_challenged_at = Timestamptz(null=True)
+    created_at = Timestamptz()
+    updated_at = Timestamptz()
+
+
+class WebauthnCredentials(Table, tablename="webauthn_credentials", schema="auth", db=POSTGRES):
+    id = UUID(primary_key=True, default=None)
+    user_id = UUID()
+    factor_id = UUID(null=True)
+    credential_id = Bytea()
+    public_key = Bytea()
+    sign_count = BigInt()
+    transports = Array(base_column=Text())
+    friendly_name = Text(null=True)
+    last_used_at = Timestamptz(null=True)
+    created_at = Timestamptz()
+
+
+class MfaChallenges(Table, tablename="mfa_challenges", schema="auth", db=POSTGRES):
+    id = UUID(primary_key=True, default=None)
+    purpose = Text()
+    factor_id = UUID(null=True)
+    session_id = UUID(null=True)
+    ip = Inet(null=True)
+    secret = Bytea(null=True)
+    attempts = SmallInt()
+    used_at = Timestamptz(null=True)
+    created_at = Timestamptz()
+    expires_at = Timestamptz()
+
+
+class MfaRecoveryCodes(Table, tablename="mfa_recovery_codes", schema="auth", db=POSTGRES):
+    factor_id = UUID(primary_key=True, default=None)
+    code_hash = Bytea()
+    used_at = Timestamptz(null=True)
+
+
+class MfaTries(Table, tablename="mfa_tries", schema="auth", db=POSTGRES):
+    key = Text(primary_key=True)
+    tries = Integer()
+    until = Timestamptz()
+
+
 class Throttles(Table, tablename="throttles", schema="auth", db=POSTGRES):
     key = Text(primary_key=True)
     failures = Integer()
@@ -140,4 +194,5 @@ class Revocations(Table, tablename="revocations", schema="auth", db=POSTGRES):
 TABLES = (
     *(Users, Identities, Sessions, OneTimeTokens, FlowState, OAuthFlows, MailPauses, AuditLogEntries),
     *(Throttles, Revocations),
+    *(MfaFactors, WebauthnCredentials, MfaChallenges, MfaRecoveryCodes, MfaTries),
 )

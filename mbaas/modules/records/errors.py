@@ -19,6 +19,7 @@ from mbaas.core.query import errors as query
 from mbaas.core.schema.catalog import Collection
 from mbaas.http.errors import MethodNotAllowed
 from mbaas.http.errors import status_of as http_status
+from mbaas.http.step_up import StepUpRequired
 from mbaas.modules.records.sqlstates import Raised, raised_by_author, status_of
 
 TABLE: dict[type[MbaasError], tuple[int, str | None]] = {
@@ -118,7 +119,8 @@ def refuse(error: Exception, *, role: Role, readable: bool = False) -> Refusal:
     status, code = _line(error)
     if not isinstance(error, MbaasError) or (status == 500 and not isinstance(error, errors.Timeout)):
         return Refusal(status=500, code="PGRSTX00", message=_INTERNAL)
-    if isinstance(error, errors.Forbidden) and code == "42501" and role == "anon":
+    known = isinstance(error, StepUpRequired)  # who it is was found out, and is not told here
+    if isinstance(error, errors.Forbidden) and code == "42501" and role == "anon" and not known:
         status = 401
     return Refusal(
         status=status,
