@@ -135,6 +135,7 @@ class Protocol(HttpToolsProtocol):
             self.expect_100_continue = False
             self._start(scope, keep_alive=True)
             self.cycle.more_body = False
+            self.cycle.message_event.set()
         return True
 
     def _take(self, pending: Pending) -> bool:

@@ -193,7 +193,7 @@ async def test_a_read_that_is_answered_without_a_task_finds_the_new_schema_too(n
             "type": "http", "method": "GET", "path": "/rest/v1/notes", "raw_path": b"/rest/v1/notes",
             "query_string": b"id=eq.1", "headers": [], "state": {"caller": ANON},
         }  # fmt: skip
-        assert app.begin(scope, answered.set_result)
+        assert app.begin(scope, b"", answered.set_result)
         return await answered
 
     assert b"text" in (await read()).body

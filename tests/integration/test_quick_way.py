@@ -137,6 +137,12 @@ async def test_one_connection_gets_its_answers_in_order(made: Made) -> None:
         assert bodies(await until_quiet(reader, 5)) == [b"later1", b"a", b"slow1", b"b"]
 
 
+async def test_what_goes_the_ordinary_way_with_a_known_head_may_ask_for_its_body(made: Made) -> None:
+    await made.known()
+    answer = await made.server.raw(b"GET /elsewhere HTTP/1.1\r\n" + HEAD + b"\r\n")  # an app that reads it
+    assert answer.startswith(b"HTTP/1.1 200")
+
+
 async def test_two_requests_in_one_piece_are_two_requests(made: Made) -> None:
     await made.known()
     assert bodies(await made.server.raw(get("a") + get("b"))) == [b"a", b"b"]

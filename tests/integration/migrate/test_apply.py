@@ -453,7 +453,7 @@ async def test_an_existing_table_is_adopted_and_what_is_not_declared_stays(datab
         """select json_build_array(
             (select count(*) from pg_constraint where conname = 'named'),
             (select count(*) from pg_class where relname = 'by_price'),
-            (select count(*) from pg_attribute where attname = 'secret'),
+            (select count(*) from pg_attribute where attname = 'secret' and attrelid = 'legacy'::regclass),
             (select column_default from information_schema.columns where column_name = 'mood'),
             (select json_agg(conname order by conname) from pg_constraint where contype in ('f', 'p', 'u')
                 and conrelid = 'legacy'::regclass))""",

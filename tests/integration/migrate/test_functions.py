@@ -170,7 +170,7 @@ async def test_functions_are_read_with_everything_a_call_needs(database: Databas
                 volatility="stable",
                 execute=("anon",),
             ),
-            Function(name="nothing", returns="void", execute=("public",)),
+            Function(name="nothing", returns="void", execute=("anon", "authenticated", "public", "service_role")),
             Function(
                 name="spread",
                 arguments=(Argument(name="first", type="text"), Argument(name="rest", type="integer[]", variadic=True)),

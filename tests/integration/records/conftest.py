@@ -154,7 +154,7 @@ class Api:
 @pytest.fixture(scope="session")
 def sample_template(cluster: EmbeddedPostgres) -> str:
     """A database with the sample app, to be cloned."""
-    name = f"sample_{os.getpid()}"
+    name = f"sample_{os.getpid()}_{next(_numbers)}"
 
     async def make() -> None:
         admin = await asyncpg.connect(cluster.url("postgres"))

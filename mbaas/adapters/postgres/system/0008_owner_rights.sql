@@ -41,7 +41,7 @@ create function mbaas.owner_rights() returns table (kind text, name text, caller
     from pg_trigger
     join relations on relations.oid = tgrelid
     join functions on functions.oid = tgfoid
-    where not tgisinternal
+    where not tgisinternal and functions.name not like 'auth.%'  -- our own
     union all
     select 'rewrite rule', format('%I on %s', rulename, relations.name), '{}'
     from pg_rewrite
