@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from mbaas.config.settings import SmsSettings
+from mbaas.core.errors import TokenRevoked
 from mbaas.core.observe import SecurityEvent
 from mbaas.core.sql.fragment import Statement
 from mbaas.modules.auth.errors import TooManyTries
@@ -289,6 +290,45 @@ async def test_a_factor_is_removed_with_aal2_and_its_sessions_fall_back(auth: Au
     app.session = (await auth.refresh(app.session["refresh_token"])).json()
     assert (app.aal, app.amr) == ("aal1", ["password"])
     assert code_of(await app.ask("DELETE", f"/factors/{app.factor}")) == (404, "mfa_factor_not_found")
+
+
+def edge_aal(node: Auth, token: str) -> str:
+    """What any prefix hears of a token, no table with it."""
+    found = node.edge._identify(node.anon_key, token, now=0.0)
+    told = found.claims
+    assert told["aal"] == found.aal
+    assert (found.aal == "aal2") is any(way["method"] == "totp" for way in told["amr"])
+    return found.aal
+
+
+async def test_a_removed_factor_lowers_access_tokens_on_every_node_a_look_later(database_url: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="mbaas-auth-") as name:
+        config = make_config(Path(name), autoconfirm=True)
+        async with open_auth(database_url, config) as auth, open_auth(database_url, config) as other:
+            app = await (await installed(auth)).protect()
+            before, second = app.token, await installed(auth)
+            second.factor, second.secret = app.factor, app.secret
+            await app.next_step()
+            await second.verify()
+            tokens = (before, second.token)
+            assert [edge_aal(node, token) for node in (auth, other) for token in tokens] == ["aal2"] * 4
+            assert (await app.ask("DELETE", f"/factors/{app.factor}")).status_code == 200
+            for node in (auth, other):
+                await node.revocations.look()
+                assert [edge_aal(node, token) for token in tokens] == ["aal1"] * 2
+            async with open_auth(database_url, config) as late:  # started after it happened
+                assert edge_aal(late, before) == "aal1"
+            auth.clock.advance(seconds=1)
+            await app.protect()  # what is proven since counts, and what was before does not come back with it
+            for node in (auth, other):
+                await node.revocations.look()
+                assert (edge_aal(node, app.token), edge_aal(node, before)) == ("aal2", "aal1")
+            assert (await app.ask("POST", "/logout?scope=global")).status_code == 204  # ends lowered sessions as others
+            for node in (auth, other):
+                await node.revocations.look()
+                for token in (*tokens, app.token):
+                    with pytest.raises(TokenRevoked):
+                        edge_aal(node, token)
 
 
 async def test_somebody_elses_factor_is_nobodys(auth: Auth) -> None:
