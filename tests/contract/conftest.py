@@ -348,12 +348,14 @@ def supabase_js(server: Server) -> Iterator[Js]:
             "MBAAS_SERVICE_KEY": server.service_key,
         },
     )
-    yield Js(process)
-    assert process.stdin is not None
-    process.stdin.close()
-    process.wait(10)
-    assert process.stdout is not None
-    process.stdout.close()
+    try:
+        yield Js(process)
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(10)
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 @pytest.fixture(scope="session")
