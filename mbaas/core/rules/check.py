@@ -1,7 +1,7 @@
 """What type each part of a rule has: refuses what PostgreSQL or ``evaluate`` could not answer, and writes types down.
 
-Constants take the type of what they stand beside, as in PostgreSQL, and must be readable as it; where there is nothing but
-constants their type is text, also of nulls. Orderings of texts are marked to go by code point.
+Constants take the type of what they stand beside, as in PostgreSQL, and must be readable as it. Where there is nothing
+but constants they are texts, nulls too. Orderings of texts are marked to go by code point.
 """
 
 from __future__ import annotations

@@ -96,8 +96,8 @@ def _condition(rule: t.Expr, collection: Collection, operation: Operation, funct
 
 
 def _plannable(rule: t.Expr) -> t.Expr:
-    """The same policy without ``now() = now()``: PostgreSQL (18.6) cannot plan one that compares what asks nothing of the
-    row with itself. It makes the same of it where it can."""
+    """The same policy without ``now() = now()``: PostgreSQL (18.6) cannot plan one that compares what asks nothing of
+    the row with itself. It makes the same of it where it can."""
     if isinstance(rule, t.And):
         return t.And(tuple(map(_plannable, rule.items)))
     if isinstance(rule, t.Binary) and rule.op == "=" and rule.left == rule.right and not own_columns(rule):
