@@ -45,6 +45,7 @@ from mbaas.config.adopted import Found
 from mbaas.config.settings import Config
 from mbaas.core.errors import ConfigError, DestructiveChange, MbaasError
 from mbaas.core.identity import Identity, Role
+from mbaas.core.later import load_all
 from mbaas.core.observe import Observe, ignore
 from mbaas.core.plan.authorize import Grants
 from mbaas.core.rules.ruleset import RuleSet, compile_rules
@@ -62,6 +63,7 @@ from mbaas.http.plugin_routes import PREFIX as PLUGINS
 from mbaas.http.plugin_routes import plugin_routes
 from mbaas.http.ratelimit import RateLimiter
 from mbaas.http.respond import ASGIApp, Receive, Reply, Scope, Send
+from mbaas.http.routed import Routed
 from mbaas.http.server import server
 from mbaas.http.step_up import with_step_up
 from mbaas.http.telemetry import observer
@@ -86,6 +88,7 @@ from mbaas.modules.records.swagger import swagger_bytes
 
 SECRETS_EVERY_S = 2.0
 COLLECT_AFTER = (20_000, 10, 10)
+LOAD_AFTER_S = 5.0
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,6 +179,7 @@ async def _serve(
             sweep_forever(database),
             revocations.follow(),
             auth.keep_up(revocations),
+            _load_the_rest(),
         ]
         if reload is not None:
             followed.append(watch_config(config, reload, live, observe))
@@ -267,7 +271,7 @@ def routes(config: Config, live: Live, database: Database, hooks: Hooks, auth: A
         graphql = GraphQLApp(
             records, database, config.graphql, config.limits, count=rates.further, newer_than=live.newer_than
         )
-    app = Litestar(
+    app = Routed(
         route_handlers=[
             mount("/rest/v1", rest),
             mount(BATCH, batch),
@@ -514,6 +518,13 @@ def spare_the_collector() -> None:
     gc.freeze()
     gc.set_threshold(*COLLECT_AFTER)
     gc.enable()
+
+
+async def _load_the_rest() -> None:
+    """The libraries that the start did without, in a quiet moment: a first request would wait for them."""
+    await asyncio.sleep(LOAD_AFTER_S)
+    await asyncio.to_thread(load_all)
+    gc.freeze()
 
 
 async def _follow(secrets: SecretsFile, log: Log) -> None:
