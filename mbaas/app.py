@@ -202,7 +202,9 @@ async def _serve(
             )
 
         stack.enter_context(watched_loop(observe))
-        running = server(app, config.server, health=health, quick=app.quick, on_started=started)
+        running = server(
+            app, config.server, health=health, quick=app.quick, admission=app.admission, on_started=started
+        )
         try:
             await running.serve()
         except SystemExit:  # uvicorn's word for a port that cannot be had
