@@ -19,8 +19,11 @@ APPS = {
     "contract": {name: HERE / "project" / name for name in ("mbaas.toml", "sql", "migrations")},
     "demo": {name: ROOT / name for name in ("mbaas.toml", "sql", "plugins")},
 }
-CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
-SOME = "^/((posts|spots|samples|popular|rpc/(echo|pick|published_posts|weigh))$|$)"
+CHECKS = ",".join(
+    "not_a_server_error status_code_conformance content_type_conformance response_schema_conformance "
+    "response_headers_conformance negative_data_rejection nobody_else_keeps_it".split()
+)
+SOME = "^/((posts|spots|rpc/(echo|pick|published_posts))$|$)"
 BRIEF = ("--phases", "fuzzing", "--max-examples", "2", "--generation-deterministic", "--include-path-regex", SOME)
 LONG = ("--phases", "coverage,fuzzing", "--max-time", "300")
 

@@ -114,7 +114,7 @@ PARAMETERS: Schema = {
     "select": _query("select", "Fields and embedded records: id,title,author(username),comments(count)"),
     "order": _query("order", "created_at.desc.nullslast,id"),
     "limit": _query("limit", "The most rows", "integer", minimum=0),
-    "offset": _query("offset", "Rows to pass over", "integer", minimum=0),
+    "offset": _query("offset", "Rows to pass over; below zero is none", "integer"),
     "cursor": _query("cursor", "Pages by place: * for the first; the Link header leads to the next"),
     "having": _query("having", "Of the keys of aggregates: sum.gt.10,count.lt.5"),
     "search": _query("search", 'Words of the searched fields, best first: fat cats, "fat cats", cats -dogs'),
