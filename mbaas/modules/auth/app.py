@@ -27,6 +27,7 @@ from mbaas.core.observe import Observe, ignore
 from mbaas.hooks.dispatch import Hooks
 from mbaas.http.errors import MethodNotAllowed
 from mbaas.http.respond import Receive, Scope, Send
+from mbaas.http.routed import Routed
 from mbaas.modules.auth.access import Access, require_access
 from mbaas.modules.auth.admin_routes import ADMIN_ROUTES
 from mbaas.modules.auth.errors import auth_dialect
@@ -100,7 +101,7 @@ def auth_app(
         clock=clock or Clock(),
         chance=chance or Chance(),
     )
-    app = Litestar(
+    app = Routed(
         route_handlers=[*_ALL],
         dependencies={"services": Provide(lambda: services, sync_to_thread=False)},
         guards=[require_access],
