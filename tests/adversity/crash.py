@@ -21,6 +21,7 @@ from typing import TypeVar
 _WRITE_LIMIT_S = 10.0  # no single write may hang that long
 _FIRST_START_S = 60.0
 _PATIENCE_S = 10.0
+_PAUSE_S = 0.05  # after a failure, as a client would: or the writers take the processor from who is to come back
 T = TypeVar("T")
 
 
@@ -85,7 +86,7 @@ async def run_crashes(
                 if latest[0]:
                     report.errors.add(type(error))
                     report.slowest_failure_s = max(report.slowest_failure_s, time.monotonic() - began)
-                await asyncio.sleep(0.01)  # as a client would
+                await asyncio.sleep(_PAUSE_S)
                 continue
             async with acknowledged:
                 report.acknowledged.add(number)
