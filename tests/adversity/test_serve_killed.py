@@ -19,6 +19,7 @@ from tests.throwaway import throw_away_directory
 
 SOAK = bool(os.environ.get("MBAAS_SOAK"))
 SEEDS = range(20) if SOAK else range(3)
+KILLS = 3 if SOAK else 2  # of the server, which takes seconds to start
 PROJECT = """
 [log]
 level = "error"
@@ -81,7 +82,7 @@ def command(root: Path, port: int) -> list[str]:
 async def test_a_killed_server_comes_back_with_every_acknowledged_write(root: Path, seed: int) -> None:
     port = free_port()
     api = Api(root, port)
-    report = await run_crashes(command(root, port), api.write, api.read, seed=seed, parts=2)
+    report = await run_crashes(command(root, port), api.write, api.read, seed=seed, parts=2, kills=KILLS)
     report.check(ready_within_s=5.0 if SOAK else 15.0)  # beside the other tests the machine is busy
 
 

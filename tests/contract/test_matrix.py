@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from joserfc.jwk import OctKey
 from mbaas.adapters.secrets import load_or_create
 from mbaas.config.load import load
 from tests.contract.conftest import Server, running
+from tests.throwaway import throw_away_directory
 
 HERE = Path(__file__).parent
 CATALOG = load(HERE / "matrix" / "mbaas.toml", {}).catalog
@@ -111,9 +111,8 @@ def forged(server: Server, claims: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="module")
 def scene() -> Iterator[Scene]:
-    with tempfile.TemporaryDirectory(prefix="mbaas-matrix-", ignore_cleanup_errors=True) as name:
+    with throw_away_directory("mbaas-matrix-") as name:
         root = Path(name)
-        root.chmod(0o755)
         shutil.copytree(HERE / "matrix", root, dirs_exist_ok=True)
         with running(root) as server:
             made = furnish(server)
