@@ -4,6 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
+# Without its bytecode a server compiles itself at every start, which takes as long as the rest of it.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help serve test check format soak bench clean
 
 help: ## what can be done here

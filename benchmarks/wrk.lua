@@ -1,5 +1,6 @@
 -- Sends ready-made requests in random order and prints what was measured as one line of JSON.
--- The file named after `--` holds them: a line with a length in bytes, then so many bytes, and so on.
+-- The file named after `--` holds them: a line with a length in bytes, then so many bytes, and so on. A number behind
+-- it: each connection waits about so many milliseconds before it asks again.
 
 local requests = {}
 
@@ -12,6 +13,12 @@ function init(args)
   end
   file:close()
   math.randomseed(os.time())
+  local pause = tonumber(args[2])
+  if pause then
+    function delay()
+      return pause * (0.5 + math.random())
+    end
+  end
 end
 
 function request()

@@ -34,11 +34,15 @@ def write_requests(path: Path, requests: Iterable[bytes]) -> None:
             file.write(b"%d\n%b" % (len(request), request))
 
 
-def run(port: int, requests: Path, *, connections: int, seconds: float) -> Load:
-    """Send them in random order for so long. One thread: wrk's own work is small beside a server's."""
+def run(port: int, requests: Path, *, connections: int, seconds: float, pause_ms: float | None = None) -> Load:
+    """Send them in random order for so long. One thread: wrk's own work is small beside a server's.
+
+    pause_ms: about as long each connection waits before it asks again; ``None``: not at all.
+    """
     command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", f"--timeout={TIMEOUT_S}s"]
+    pause = [] if pause_ms is None else [f"{pause_ms:.3f}"]
     ran = subprocess.run(
-        [*command, "-s", str(_SCRIPT), f"http://127.0.0.1:{port}", "--", str(requests)],
+        [*command, "-s", str(_SCRIPT), f"http://127.0.0.1:{port}", "--", str(requests), *pause],
         check=True,
         capture_output=True,
         text=True,

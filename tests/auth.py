@@ -28,7 +28,7 @@ from mbaas.adapters.outbox.engine import Outbox
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.adapters.secrets import SecretsFile
-from mbaas.app import open_messages, outbox_rows
+from mbaas.app import open_messages
 from mbaas.config.settings import (
     AppSettings,
     AuthSettings,
@@ -55,6 +55,7 @@ from mbaas.http.step_up import with_step_up
 from mbaas.modules.auth.app import AuthApp, auth_app
 from mbaas.modules.auth.errors import auth_dialect
 from mbaas.modules.auth.revocations import Revocations
+from mbaas.schema import outbox_rows
 
 PASSWORD = "correct horse battery"
 SITE = "http://localhost:3000"

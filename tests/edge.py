@@ -17,6 +17,7 @@ from mbaas.config.settings import LimitSettings, LogSettings, RateSettings, Serv
 from mbaas.core.errors import TokenExpired, TokenInvalid, Unauthenticated
 from mbaas.core.identity import ANON, SERVICE, Identity
 from mbaas.http.access import json_access_log
+from mbaas.http.admission import Admission
 from mbaas.http.caller import caller
 from mbaas.http.edge import Edge, Surface
 from mbaas.http.exchange import Quick
@@ -210,11 +211,13 @@ async def running(
     health: Health | None = None,
     *,
     quick: Quick = lambda _: False,
+    admission: Admission | None = None,
 ) -> AsyncIterator[Running]:
     """A real uvicorn server with our settings, in this event loop."""
     listener = socket.create_server(("127.0.0.1", 0))
     health = health or Health(database_answers)
-    made = server(with_lifespan(app), settings or ServerSettings(drain_s=2), health=health, quick=quick)
+    settings = settings or ServerSettings(drain_s=2)
+    made = server(with_lifespan(app), settings, health=health, quick=quick, admission=admission)
     task = asyncio.create_task(made.serve(sockets=[listener]))
     while not made.started:
         await asyncio.sleep(0)

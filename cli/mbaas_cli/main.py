@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from importlib.metadata import version as version_of
 
 import typer
 
@@ -34,6 +33,8 @@ app.add_typer(outbox.app, name="outbox")
 @app.command()
 def version(json: Json = False) -> None:
     """The version of this program."""
+    from importlib.metadata import version as version_of  # slow, and only this command asks
+
     result({"version": version_of("mbaas")}, json=json, text=version_of("mbaas"))
 
 

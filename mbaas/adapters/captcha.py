@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-import httpx
 import msgspec
 
 from mbaas.adapters.egress import check_url, post
 from mbaas.config.settings import CaptchaSettings
 from mbaas.core.errors import ConfigError, MbaasError, Unavailable
+from mbaas.core.later import later
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = later("httpx")
 
 _URLS = {
     "turnstile": "https://challenges.cloudflare.com/turnstile/v0/siteverify",

@@ -9,13 +9,18 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 
 from mbaas.core.errors import ConfigError, Unavailable, Undeliverable
+from mbaas.core.later import later
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = later("httpx")
 
 _PORTS = {"http": 80, "https": 443}
 

@@ -24,8 +24,17 @@ class Admission:
         self.active = 0
         self.waiting = 0  # of them, those that wait for their client
 
+    @property
+    def full(self) -> bool:
+        """Whether one more would be too many."""
+        return self.active - self.waiting >= self._limit > 0
+
     def check(self, path: str) -> None:
         """Raises Overloaded when too many are under way, the one that asks among them."""
         busy = self.active - self.waiting
         if busy > self._limit > 0 and (path not in VITAL or busy > self._limit * RESERVE):
-            raise Overloaded("the server is busy", hint="try again in a moment")
+            raise turned_away()
+
+
+def turned_away() -> Overloaded:
+    return Overloaded("the server is busy", hint="try again in a moment")

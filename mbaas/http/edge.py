@@ -17,12 +17,13 @@ from typing import Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec.structs import replace
 
 from mbaas.config.settings import LimitSettings, ServerSettings
 from mbaas.core.errors import Forbidden, MbaasError, RateLimited, Timeout, Unavailable
 from mbaas.core.identity import ANON, Identity
 from mbaas.http.access import AccessLog
-from mbaas.http.admission import Admission
+from mbaas.http.admission import VITAL, Admission, turned_away
 from mbaas.http.answer import Answer, Known, ending_of, lines_of
 from mbaas.http.caller import caller
 from mbaas.http.cors import Cors
@@ -140,7 +141,7 @@ class Edge:
         self._proxies = Proxies(server.trusted_proxies)
         self._rates = rates or RateLimiter(limits.rate)
         self._deadlines = Deadlines()
-        self._admission = Admission(limits.max_active)
+        self.admission = Admission(limits.max_active)
         metrics.in_flight = self._in_flight
         self._exposed = ExposedKey(metrics, log)
         self._common: tuple[Header, ...] = _COMMON
@@ -149,10 +150,11 @@ class Edge:
             self._common += ((b"strict-transport-security", b"max-age=31536000"),)
         self._elsewhere = self._bounds(Surface(prefix="other"))
         self._surfaces = {surface.prefix: self._bounds(surface) for surface in surfaces}
+        self._turned_away: dict[str, Reply] = {}
         self._own = {"/health/live": self._live, "/health/ready": self._ready, "/metrics": self._scrape}
 
     def _in_flight(self) -> int:
-        return self._admission.active
+        return self.admission.active
 
     def _bounds(self, surface: Surface) -> _Bounds:
         def settled(own: float | None, configured: float) -> float:
@@ -189,7 +191,7 @@ class Edge:
         request_id: str = state["request_id"]
         REQUEST_ID.set(request_id)
         answer = Answer(send, known, request_id.encode(), whole=WHOLE in scope.get("extensions", ()))
-        self._admission.active += 1
+        self.admission.active += 1
         bounds = self._elsewhere
         try:
             bounds = self._surface(scope["path"])
@@ -204,7 +206,7 @@ class Edge:
                         receive,
                         max_body=bounds.max_body,
                         timeout_s=bounds.body_timeout_s,
-                        admission=self._admission,
+                        admission=self.admission,
                     )
                 task = self._deadlines.enter(bounds.request_timeout_s)
                 try:
@@ -241,10 +243,14 @@ class Edge:
         head = head_of(scope)
         known = self._known(head)
         self._name(scope, known)
-        bounds = self._surface(scope["path"])
+        path = scope["path"]
+        bounds = self._surface(path)
+        if self.admission.full and path not in VITAL and path not in self._own:
+            self._turn_away(exchange, known, bounds, started)
+            return True
         if bounds.begin is None:
             return False
-        self._admission.active += 1
+        self.admission.active += 1
 
         def settle(outcome: Reply | BaseException) -> None:
             reply = outcome if isinstance(outcome, Reply) else self._worded(_ours(outcome), scope, bounds)
@@ -262,8 +268,20 @@ class Edge:
             settle(error)
             return True
         if not taken:
-            self._admission.active -= 1
+            self.admission.active -= 1
         return taken
+
+    def _turn_away(self, exchange: Exchange, known: Known, bounds: _Bounds, started: float) -> None:
+        """What the admission limit says, for next to nothing: it is when most is asked that it must not cost."""
+        scope = exchange.scope
+        reply = self._turned_away.get(bounds.name)
+        if reply is None:
+            worded = self._worded(turned_away(), scope, bounds)
+            reply = self._turned_away[bounds.name] = replace(worded, headers=(*worded.headers, *ending_of(worded)))
+        lines = lines_of(known, scope["state"]["request_id"].encode())
+        exchange.finish(whole_answer(reply.status, reply.headers, lines, reply.body, keep_alive=exchange.keep_alive))
+        self.admission.active += 1
+        self._done(scope, bounds, reply.status, started)
 
     def _name(self, scope: Scope, known: Known) -> None:
         state = scope["state"]
@@ -273,7 +291,7 @@ class Edge:
         state["path"] = scope["path"]  # routers change the scope's own on the way down
 
     def _done(self, scope: Scope, bounds: _Bounds, status: int, started: float) -> None:
-        self._admission.active -= 1
+        self.admission.active -= 1
         seconds = time.perf_counter() - started
         method = scope["method"]
         self._metrics.requests.add((method if method in METHODS else "other", bounds.name, str(status)), seconds)
@@ -318,7 +336,7 @@ class Edge:
         own = self._own.get(path)
         if own is not None and path != "/metrics":
             return own(scope)
-        self._admission.check(path)
+        self.admission.check(path)
         check_url(scope, max_url=self._limits.max_url)
         if _CHECKED not in head.memo:
             check_headers(head.headers, fields)

@@ -16,11 +16,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from mbaas.http.cycle import WHOLE, Cycle
 from mbaas.http.exchange import Quick
 from mbaas.http.heads import Head, KnownHeads
+from mbaas.http.pace import Pace
 from mbaas.http.respond import Scope
 
 HEAD_TIMEOUT_S = 10.0  # from connecting, or from the first byte of a further request, to the end of its headers
 MAX_HEAD_BYTES = 131_072  # of a head that is not complete; the edge has exact limits for complete ones
 MAX_UNREAD_BYTES = 16 * 1024 * 1024  # of a body that goes on after its answer, read so that the client sees the answer
+MAX_QUEUED = 4  # pieces that wait for their turn, of one connection
 MAX_EARLY_BYTES = 65_536  # of further requests, before the one on its way is answered
 STALL_S = 10.0
 MIN_BYTES_PER_S = 1024  # slower readers of an answer are cut off, counted over STALL_S
@@ -52,7 +54,8 @@ class Protocol(HttpToolsProtocol):
 
     heads: KnownHeads
     quick: Quick
-    """Both of all connections of one server, which sets them on a class of its own."""
+    pace: Pace
+    """All three of all connections of one server, which sets them on a class of its own."""
     head_timeout_s = HEAD_TIMEOUT_S
     stall_s = STALL_S
 
@@ -64,6 +67,7 @@ class Protocol(HttpToolsProtocol):
         self._drained = False  # since the last look at the reader
         self._pending: Pending | None = None
         self._early = bytearray()  # what came while one was pending
+        self.queued = 0
         self._held: Pending | None = None  # its head is read, and its body may be here as well
         self._idle_since = 0.0
         self._in_head = False
@@ -90,6 +94,17 @@ class Protocol(HttpToolsProtocol):
             self._task.cancel("the client went away")
 
     def data_received(self, data: bytes) -> None:
+        if not self.pace.holds(self, data):
+            self.look(data)
+        elif self.queued > MAX_QUEUED:
+            self.flow.pause_reading()
+
+    def look(self, data: bytes) -> None:
+        """Take what came. It may come late (``mbaas.http.pace``), when the client has gone."""
+        if self.queued == MAX_QUEUED:
+            self.flow.resume_reading()
+        if self.transport.is_closing():
+            return
         if self._pending is not None or self._early:
             self._early += data
             if len(self._early) > MAX_EARLY_BYTES:
@@ -176,7 +191,7 @@ class Protocol(HttpToolsProtocol):
         elif self._early:
             early, self._early = bytes(self._early), bytearray()
             self.flow.resume_reading()
-            self.data_received(early)
+            self.look(early)
         else:
             self._wait_for_request()
 

@@ -12,9 +12,11 @@ from types import FrameType
 import uvicorn
 
 from mbaas.config.settings import ServerSettings
+from mbaas.http.admission import Admission
 from mbaas.http.exchange import Quick
 from mbaas.http.heads import KnownHeads
 from mbaas.http.health import Health
+from mbaas.http.pace import Pace
 from mbaas.http.protocol import Protocol
 from mbaas.http.respond import ASGIApp
 
@@ -67,19 +69,21 @@ def server(
     *,
     health: Health,
     quick: Quick = lambda _: False,
+    admission: Admission | None = None,
     on_started: Callable[[], None] = lambda: None,
 ) -> Server:
     """A server to ``run()``, or to ``await serve()``. Its ``should_exit`` set to true ends it from inside.
 
-    quick: is asked first for requests that have no body.
+    quick: is asked first for requests that are short. admission: of the app; ``None``: anything is looked at at once.
     """
+    shared = {"heads": KnownHeads(), "quick": staticmethod(quick), "pace": Pace(admission or Admission(0))}
     config = uvicorn.Config(
         app,
         interface="asgi3",
         host=settings.host,
         port=settings.port,
         loop="auto",
-        http=type("Connections", (Protocol,), {"heads": KnownHeads(), "quick": staticmethod(quick)}),
+        http=type("Connections", (Protocol,), shared),
         ws="none",
         lifespan="on",
         log_config=None,

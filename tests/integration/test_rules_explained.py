@@ -11,12 +11,12 @@ import pytest
 
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.system_schema import apply_system_schema
-from mbaas.app import migrated
 from mbaas.config.load import load
 from mbaas.core.errors import BodyInvalid, NotFound, UnknownCollection
 from mbaas.core.sql.fragment import Statement
 from mbaas.modules.admin.service import RulesTold
 from mbaas.modules.admin.told import Explained, PartTold, Question
+from mbaas.schema import migrated
 
 ANA, BEN = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"
 POST, DRAFT = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"

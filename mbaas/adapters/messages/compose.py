@@ -11,24 +11,22 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import msgspec
-from jinja2 import (
-    ChoiceLoader,
-    Environment,
-    FileSystemLoader,
-    PackageLoader,
-    StrictUndefined,
-    Template,
-    TemplateError,
-    TemplateNotFound,
-)
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mbaas.adapters.messages.kinds import KINDS, sample
 from mbaas.adapters.messages.locale import chain, parse_locale
 from mbaas.core.errors import ConfigError, QueryError
+from mbaas.core.later import later
 from mbaas.core.observe import Observe, TemplateFailed, ignore
+
+if TYPE_CHECKING:
+    import jinja2
+    from jinja2 import sandbox
+else:
+    jinja2 = later("jinja2")
+    sandbox = later("jinja2.sandbox")
 
 MAX_TEMPLATE = 65_536  # characters
 _SUBJECT = "Subject: "
@@ -43,8 +41,9 @@ class TemplateInvalid(QueryError):
     code = "template_invalid"
 
 
-_FAULTS = (TemplateError, TemplateInvalid, ArithmeticError, LookupError, TypeError, ValueError, RecursionError)
-"""What a template can do wrong."""
+def _faults() -> tuple[type[Exception], ...]:
+    """What a template can do wrong."""
+    return jinja2.TemplateError, TemplateInvalid, ArithmeticError, LookupError, TypeError, ValueError, RecursionError
 
 
 class Texts(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,10 +78,14 @@ class Composer:
         self._directory = directory
         self._default = parse_locale(default_locale) or "en"
         self._observe = observe
-        loaders = [FileSystemLoader(directory)] if directory else []
-        loader = ChoiceLoader([*loaders, PackageLoader("mbaas.adapters.messages")])
-        self._html = _environment(loader, autoescape=True)
-        self._text = _environment(loader, autoescape=False)
+
+    @functools.cached_property
+    def _html(self) -> jinja2.Environment:
+        return _environment(self._directory, autoescape=True)
+
+    @functools.cached_property
+    def _text(self) -> jinja2.Environment:
+        return _environment(self._directory, autoescape=False)
 
     def compose(
         self,
@@ -100,8 +103,8 @@ class Composer:
                 try:
                     if texts is not None:
                         return self._rendered(kind, texts, values)
-                except _FAULTS as error:
-                    reason = str(error) if isinstance(error, TemplateError) else type(error).__name__
+                except _faults() as error:
+                    reason = str(error) if isinstance(error, jinja2.TemplateError) else type(error).__name__
                     self._observe(TemplateFailed(kind, locale, reason))
         raise LookupError(f"no template of {kind} can be used")  # unless our own are broken
 
@@ -122,7 +125,7 @@ class Composer:
         try:
             composed = self._rendered(kind, texts, values)
             self._rendered(kind, texts, {**values, "name": ""})
-        except _FAULTS as error:
+        except _faults() as error:
             if isinstance(error, TemplateInvalid):
                 raise
             line = getattr(error, "lineno", None)
@@ -188,23 +191,27 @@ def _one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def _environment(loader: ChoiceLoader, *, autoescape: bool) -> Environment:
-    environment = ImmutableSandboxedEnvironment(
-        loader=loader, autoescape=autoescape, undefined=StrictUndefined, keep_trailing_newline=True
+def _environment(directory: Path | None, *, autoescape: bool) -> jinja2.Environment:
+    files = [jinja2.FileSystemLoader(directory)] if directory else []
+    environment = sandbox.ImmutableSandboxedEnvironment(
+        loader=jinja2.ChoiceLoader([*files, jinja2.PackageLoader("mbaas.adapters.messages")]),
+        autoescape=autoescape,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
     )
     environment.globals.clear()  # range, cycler and the like: texts need none of it
     return environment
 
 
 @functools.lru_cache(maxsize=256)
-def _compiled(environment: Environment, source: str) -> Template:
+def _compiled(environment: jinja2.Environment, source: str) -> jinja2.Template:
     return environment.from_string(source)
 
 
-def _source(environment: Environment, name: str) -> str | None:
+def _source(environment: jinja2.Environment, name: str) -> str | None:
     try:
         return environment.loader.get_source(environment, name)[0] if environment.loader else None
-    except TemplateNotFound:
+    except jinja2.TemplateNotFound:
         return None
 
 

@@ -5,10 +5,9 @@ So a request does not wait for rendering, and a dead letter that is replayed get
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
-import phonenumbers
 
 from mbaas.adapters.mail.deliver import Mailer
 from mbaas.adapters.mail.message import Mail
@@ -19,6 +18,12 @@ from mbaas.adapters.outbox.item import Item, Parcel
 from mbaas.adapters.postgres.database import Transaction
 from mbaas.adapters.sms.provider import Channel, Sms, SmsProvider
 from mbaas.core.errors import Undeliverable
+from mbaas.core.later import later
+
+if TYPE_CHECKING:
+    import phonenumbers
+else:
+    phonenumbers = later("phonenumbers")
 
 NOTICE_S = 7 * 86_400.0
 """How long a message without a code or link is worth sending, in seconds."""

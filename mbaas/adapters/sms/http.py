@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import httpx
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from mbaas.adapters.egress import check_url, post
 from mbaas.adapters.sms.provider import CHANNELS, Channel, Sms, ask
 from mbaas.config.settings import HttpSmsSettings
+from mbaas.core.later import later
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = later("httpx")
 
 
 class HttpSms:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
-import httpx
 import msgspec
 
 from mbaas.core.errors import Unavailable, Undeliverable
+from mbaas.core.later import later
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = later("httpx")
 
 Channel: TypeAlias = Literal["sms", "whatsapp"]
 CHANNELS: tuple[Channel, ...] = ("sms", "whatsapp")

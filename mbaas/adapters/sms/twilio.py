@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import httpx
 import msgspec
 
 from mbaas.adapters.sms.provider import Channel, Sms, ask
 from mbaas.config.settings import TwilioSettings
 from mbaas.core.errors import Undeliverable
+from mbaas.core.later import later
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = later("httpx")
 
 
 class Twilio:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import httpx
+from typing import TYPE_CHECKING
 
 from mbaas.adapters.sms.provider import Channel, Sms, ask
 from mbaas.config.settings import VonageSettings
+from mbaas.core.later import later
+
+if TYPE_CHECKING:
+    import httpx
+else:
+    httpx = later("httpx")
 
 
 class Vonage:

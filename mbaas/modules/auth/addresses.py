@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
-import phonenumbers
-from email_validator import EmailNotValidError, validate_email
 
 from mbaas.adapters.sms.provider import Channel
+from mbaas.core.later import later
 from mbaas.modules.auth.errors import ValidationFailed
+
+if TYPE_CHECKING:
+    import email_validator
+    import phonenumbers
+else:
+    email_validator = later("email_validator")
+    phonenumbers = later("phonenumbers")
 
 
 class Contact(msgspec.Struct, frozen=True):
@@ -42,8 +50,10 @@ def parse_email(text: str) -> str:
     'ada@xn--exmple-cua.com'
     """
     try:
-        found = validate_email(text.strip(), check_deliverability=False, allow_smtputf8=False, test_environment=True)
-    except EmailNotValidError:
+        found = email_validator.validate_email(
+            text.strip(), check_deliverability=False, allow_smtputf8=False, test_environment=True
+        )
+    except email_validator.EmailNotValidError:
         raise ValidationFailed("Unable to validate email address: invalid format") from None
     return (found.ascii_email or found.normalized).lower()
 

@@ -29,6 +29,7 @@ from mbaas.core.observe import Observe, ignore
 from mbaas.hooks.dispatch import Hooks
 from mbaas.http.errors import MethodNotAllowed
 from mbaas.http.respond import Receive, Scope, Send
+from mbaas.http.routed import Routed
 from mbaas.modules.auth.access import Access, require_access
 from mbaas.modules.auth.admin_routes import ADMIN_ROUTES
 from mbaas.modules.auth.errors import auth_dialect
@@ -113,7 +114,7 @@ def _litestar() -> Litestar:
     process."""
     for handler in _ALL:
         Access(handler.opt["access"])
-    return Litestar(
+    return Routed(
         route_handlers=[*_ALL],
         dependencies={"services": Provide(_services, sync_to_thread=False)},
         guards=[require_access],

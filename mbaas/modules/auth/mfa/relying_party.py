@@ -8,34 +8,30 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
-import webauthn
-from webauthn.helpers import options_to_json_dict
-from webauthn.helpers.cose import COSEAlgorithmIdentifier
-from webauthn.helpers.exceptions import WebAuthnException
-from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
-    AuthenticatorTransport,
-    PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
 
 from mbaas.config.settings import AppSettings, AuthSettings
+from mbaas.core.later import later
 from mbaas.modules.auth.errors import ValidationFailed, WebauthnFailed
 from mbaas.modules.auth.objects import User
+
+if TYPE_CHECKING:
+    import webauthn
+    from webauthn import helpers
+    from webauthn.helpers import cose, exceptions, structs
+else:
+    webauthn = later("webauthn")
+    helpers = later("webauthn.helpers")
+    cose = later("webauthn.helpers.cose")
+    exceptions = later("webauthn.helpers.exceptions")
+    structs = later("webauthn.helpers.structs")
 
 CHALLENGE_BYTES = 32
 TIMEOUT_MS = 300_000
 MAX_CREDENTIAL = 16_384  # bytes of an answer; the largest of real authenticators have some 5,000
-_ALGORITHMS = [
-    COSEAlgorithmIdentifier.ECDSA_SHA_256,
-    COSEAlgorithmIdentifier.EDDSA,
-    COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256,
-]
 
 
 class Registered(msgspec.Struct, frozen=True):
@@ -75,8 +71,10 @@ class RelyingParty:
         self, user: User, challenge: bytes, *, known: Sequence[Known], passkey: bool
     ) -> dict[str, Any]:
         """PublicKeyCredentialCreationOptionsJSON. passkey: it signs in by itself, so it knows its user and verifies."""
-        selection = AuthenticatorSelectionCriteria(
-            resident_key=ResidentKeyRequirement.REQUIRED if passkey else ResidentKeyRequirement.DISCOURAGED,
+        selection = structs.AuthenticatorSelectionCriteria(
+            resident_key=structs.ResidentKeyRequirement.REQUIRED
+            if passkey
+            else structs.ResidentKeyRequirement.DISCOURAGED,
             require_resident_key=passkey,
             user_verification=_verification(passkey),
         )
@@ -91,9 +89,9 @@ class RelyingParty:
             timeout=TIMEOUT_MS,
             authenticator_selection=selection,
             exclude_credentials=_descriptors(known),
-            supported_pub_key_algs=_ALGORITHMS,
+            supported_pub_key_algs=_algorithms(),
         )
-        return options_to_json_dict(options)
+        return helpers.options_to_json_dict(options)
 
     def request_options(self, challenge: bytes, *, known: Sequence[Known], passkey: bool) -> dict[str, Any]:
         """PublicKeyCredentialRequestOptionsJSON. known: whose answer counts; empty: of any passkey."""
@@ -104,7 +102,7 @@ class RelyingParty:
             allow_credentials=_descriptors(known),
             user_verification=_verification(passkey),
         )
-        return options_to_json_dict(options)
+        return helpers.options_to_json_dict(options)
 
     def register(self, credential: dict[str, Any], challenge: bytes, *, passkey: bool) -> Registered:
         """The credential an authenticator made. Raises WebauthnFailed."""
@@ -116,7 +114,7 @@ class RelyingParty:
                 expected_rp_id=self.id,
                 expected_origin=list(self.origins),
                 require_user_verification=passkey,
-                supported_pub_key_algs=_ALGORITHMS,
+                supported_pub_key_algs=_algorithms(),
             )
         except Exception as error:  # what a library stumbles over in an answer of anybody's does not hold
             raise WebauthnFailed(_reason(error)) from error
@@ -143,7 +141,7 @@ class RelyingParty:
 
 
 def _reason(error: Exception) -> str:
-    known = isinstance(error, WebAuthnException)
+    known = isinstance(error, exceptions.WebAuthnException)
     return f"Credential verification failed: {error if known else 'the answer is malformed'}"[:300]
 
 
@@ -152,15 +150,20 @@ def _check_size(credential: dict[str, Any]) -> None:
         raise WebauthnFailed("Credential verification failed: the answer is too large")
 
 
-def _verification(passkey: bool) -> UserVerificationRequirement:
+def _algorithms() -> list[cose.COSEAlgorithmIdentifier]:
+    known = cose.COSEAlgorithmIdentifier
+    return [known.ECDSA_SHA_256, known.EDDSA, known.RSASSA_PKCS1_v1_5_SHA_256]
+
+
+def _verification(passkey: bool) -> structs.UserVerificationRequirement:
     """A second factor proves possession beside a password; a passkey proves both by itself."""
-    return UserVerificationRequirement.REQUIRED if passkey else UserVerificationRequirement.PREFERRED
+    return structs.UserVerificationRequirement.REQUIRED if passkey else structs.UserVerificationRequirement.PREFERRED
 
 
-def _descriptors(known: Sequence[Known]) -> list[PublicKeyCredentialDescriptor]:
-    names = {transport.value: transport for transport in AuthenticatorTransport}
+def _descriptors(known: Sequence[Known]) -> list[structs.PublicKeyCredentialDescriptor]:
+    names = {transport.value: transport for transport in structs.AuthenticatorTransport}
     return [
-        PublicKeyCredentialDescriptor(
+        structs.PublicKeyCredentialDescriptor(
             id=one.credential_id, transports=[names[name] for name in one.transports if name in names] or None
         )
         for one in known
@@ -171,7 +174,7 @@ def _transports(credential: dict[str, Any]) -> tuple[str, ...]:
     """Those an authenticator says it has, of the ones there are."""
     response = credential.get("response")
     told = response.get("transports") if isinstance(response, dict) else None
-    names = {transport.value for transport in AuthenticatorTransport}
+    names = {transport.value for transport in structs.AuthenticatorTransport}
     return tuple(sorted({name for name in told if isinstance(name, str)} & names)) if isinstance(told, list) else ()
 
 

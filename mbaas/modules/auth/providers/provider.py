@@ -8,24 +8,30 @@ import ssl
 import time
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpx
 import msgspec
-from authlib.oauth2.auth import ClientAuth
-from authlib.oauth2.rfc6749.parameters import prepare_grant_uri, prepare_token_request
-from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from mbaas.adapters.egress import check_url, fetch
 from mbaas.config.settings import ProviderSettings
 from mbaas.core.errors import ConfigError, MbaasError
+from mbaas.core.later import later
 from mbaas.modules.auth.providers.apple_secret import apple_secret
 from mbaas.modules.auth.providers.id_token import Expected, IdTokenRefused, check_id_token, key_id
 from mbaas.modules.auth.providers.presets import GENERIC, PRESETS
 from mbaas.modules.auth.providers.profile import Profile
+
+if TYPE_CHECKING:
+    import httpx
+    from authlib.oauth2 import auth, rfc6749, rfc7636
+else:
+    httpx = later("httpx")
+    auth = later("authlib.oauth2.auth")
+    rfc6749 = later("authlib.oauth2.rfc6749.parameters")
+    rfc7636 = later("authlib.oauth2.rfc7636")
 
 METADATA_S = 3600.0
 KEYS_S = 600.0
@@ -103,9 +109,12 @@ class Provider:
         if self.has_id_tokens and preset.nonce:
             parameters["nonce"] = nonce
         if self._has_pkce(endpoints):
-            parameters |= {"code_challenge": create_s256_code_challenge(verifier), "code_challenge_method": "S256"}
+            parameters |= {
+                "code_challenge": rfc7636.create_s256_code_challenge(verifier),
+                "code_challenge_method": "S256",
+            }
         return str(
-            prepare_grant_uri(
+            rfc6749.prepare_grant_uri(
                 endpoints.authorization_endpoint,
                 settings.client_id,
                 "code",
@@ -122,8 +131,8 @@ class Provider:
         given = {"code": code, "redirect_uri": self._callback}
         if self._has_pkce(endpoints):
             given["code_verifier"] = verifier
-        client = ClientAuth(self.settings.client_id, self._secret(now), self._auth_method(endpoints))
-        body = prepare_token_request("authorization_code", **given)
+        client = auth.ClientAuth(self.settings.client_id, self._secret(now), self._auth_method(endpoints))
+        body = rfc6749.prepare_token_request("authorization_code", **given)
         headers = {**_JSON, "content-type": _FORM}
         url, headers, body = client.prepare("POST", endpoints.token_endpoint, headers, body)
         answer = await self._json("POST", url, headers=headers, content=body.encode())

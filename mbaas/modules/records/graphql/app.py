@@ -6,9 +6,10 @@ Answers are JSON with status 200 whatever became of the operation, as Supabase's
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -17,6 +18,7 @@ from mbaas.adapters.postgres.errors import is_of_another_schema
 from mbaas.config.settings import GraphQLSettings, LimitSettings
 from mbaas.core.errors import BodyInvalid, DatabaseError, QueryError, SchemaChanged
 from mbaas.core.identity import Identity
+from mbaas.core.later import later
 from mbaas.core.query.errors import UnknownPath
 from mbaas.core.query.headers import parse_content_type
 from mbaas.core.query.limits import Limits
@@ -30,9 +32,14 @@ from mbaas.http.respond import JSON, Receive, Reply, Scope, Send, send_reply
 from mbaas.modules.records.asked import read_body
 from mbaas.modules.records.dialect import may_read_fault
 from mbaas.modules.records.errors import refuse
+from mbaas.modules.records.graphql.asked import Asked
 from mbaas.modules.records.graphql.errors import FieldFailed, OperationInvalid, invalid, told
-from mbaas.modules.records.graphql.operations import Asked, Operations
 from mbaas.modules.records.service import Records
+
+if TYPE_CHECKING:
+    from mbaas.modules.records.graphql import operations
+else:
+    operations = later("mbaas.modules.records.graphql.operations")
 
 PREFIX = "/graphql/v1"
 RESPONSE = "application/graphql-response+json"
@@ -77,9 +84,17 @@ class GraphQLApp:
             filter_depth=limits.filter_depth,
         )
         self._records = records
-        self._operations = Operations(records, database, settings, self._limits, max_rows=limits.max_rows)
+        self._database = database
+        self._settings = settings
+        self._max_rows = limits.max_rows
         self._newer_than = newer_than
         self._count = count
+
+    @functools.cached_property
+    def _operations(self) -> operations.Operations:
+        return operations.Operations(
+            self._records, self._database, self._settings, self._limits, max_rows=self._max_rows
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send_reply(send, await self.reply(scope, receive))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from graphql import FieldNode, GraphQLError
 
 from mbaas.core.errors import Conflict, DatabaseError, InvalidValue, MbaasError, QueryError, RuleRefused, Timeout
 from mbaas.core.identity import Identity
 from mbaas.http.errors import MethodNotAllowed
 from mbaas.http.respond import Reply, Scope
 from mbaas.modules.records.errors import Refusal, refuse
+
+if TYPE_CHECKING:
+    from graphql import FieldNode, GraphQLError
 
 LEFT_TO_ASGI = ("content-length", "content-type")
 

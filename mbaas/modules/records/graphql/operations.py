@@ -30,6 +30,7 @@ from mbaas.core.plan.types import WritePlan
 from mbaas.core.query.limits import Limits
 from mbaas.core.rules.ruleset import RuleSet
 from mbaas.hooks.events import Done
+from mbaas.modules.records.graphql.asked import Asked
 from mbaas.modules.records.graphql.budget import Budget
 from mbaas.modules.records.graphql.documents import Document, Documents
 from mbaas.modules.records.graphql.errors import FieldFailed, IntrospectionOff, KeyNotTaken, OperationInvalid, QueryOnly
@@ -47,16 +48,6 @@ _MAY_INTROSPECT: dict[str, frozenset[Role]] = {
     "authenticated": frozenset({"service_role", "authenticated"}),
     "everyone": frozenset({"service_role", "authenticated", "anon"}),
 }
-
-
-class Asked(msgspec.Struct, frozen=True):
-    """What a request says. read_only: it may not write, whatever it says. keyed: it came with an Idempotency-Key."""
-
-    query: str
-    variables: dict[str, Any]
-    operation: str | None = None
-    read_only: bool = False
-    keyed: bool = False
 
 
 class Schemas:
