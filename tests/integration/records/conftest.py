@@ -14,7 +14,7 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from mbaas.adapters.postgres.database import Database
+from mbaas.adapters.postgres.database import Database, Timeouts
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres
 from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.config.settings import GraphQLSettings, IdempotencySettings, LimitSettings, RateSettings
@@ -221,8 +221,8 @@ def shared_sample(cluster: EmbeddedPostgres, sample_template: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def serving(url: str, connections: int = 2) -> AsyncIterator[Api]:
-    database = Database(url, connections=connections, unsafe_dev=True)
+async def serving(url: str, connections: int = 2, timeouts: Timeouts | None = None) -> AsyncIterator[Api]:
+    database = Database(url, connections=connections, timeouts=timeouts or Timeouts(), unsafe_dev=True)
     await database.open()
     try:
         yield Api(database, RULES, Hooks())

@@ -11,9 +11,11 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from mbaas.adapters.postgres.database import Timeouts
 from mbaas.core.schema.catalog import Field
+from mbaas.core.sql.fragment import Statement
 from mbaas.modules.records.asked import SCHEMA
-from tests.integration.records.conftest import Api
+from tests.integration.records.conftest import Api, serving
 from tests.sample import ANA, BEN, CAT, CATALOG, P1, P2, P3, P4, POSTS
 
 MERGE = "return=representation,resolution=merge-duplicates"
@@ -461,6 +463,17 @@ async def test_a_pattern_ends_in_time(api: Api) -> None:
         async with asyncio.timeout(9):
             response = await api("GET", f"/posts?select=id&body=match.{quote(pattern, safe='')}", "ana")
         assert response.status_code in (200, 400, 500)
+
+
+async def test_a_pattern_that_would_run_for_minutes_is_ended_on_the_server(api: Api) -> None:
+    """Groups that are asked for again are tried in every length, and of an odd number of letters none is right."""
+    await api.database.execute(f"update public.posts set body = repeat('a', 1999) || '!' where id = '{P1}'")
+    pattern = quote(r"^(a+)(a+)(a+)\1\2\3!$", safe="")
+    async with serving(api.database.url, 1, Timeouts(authenticated=0.3)) as hurried, asyncio.timeout(5):
+        assert refusal(await hurried("GET", f"/posts?select=id&body=match.{pattern}", "ana")) == (500, "57014")
+    running = Statement("select count(*) from pg_stat_activity where query like '%~%' and pid <> pg_backend_pid()"
+                        " and state = 'active'")  # fmt: skip
+    assert await api.database.fetch_row(running) == ("0",)
 
 
 async def test_an_error_of_a_filter_does_not_tell_of_hidden_rows(api: Api) -> None:
