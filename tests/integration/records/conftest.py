@@ -14,7 +14,7 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from mbaas.adapters.postgres.database import Database
+from mbaas.adapters.postgres.database import Database, Timeouts
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres
 from mbaas.adapters.postgres.pool import Link
 from mbaas.adapters.postgres.system_schema import apply_system_schema
@@ -228,8 +228,9 @@ def shared_sample(cluster: EmbeddedPostgres, sample_template: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def serving(url: str, connections: int = 2) -> AsyncIterator[Api]:
-    database = Database(url, connections=connections, unsafe_dev=True, coalesce=COALESCE)
+async def serving(url: str, connections: int = 2, timeouts: Timeouts | None = None) -> AsyncIterator[Api]:
+    limits = timeouts or Timeouts()
+    database = Database(url, connections=connections, timeouts=limits, unsafe_dev=True, coalesce=COALESCE)
     await database.open()
     try:
         yield Api(database, RULES, Hooks())
