@@ -47,6 +47,7 @@ async def nodes(database_url: str, idp: Scripted) -> AsyncIterator[tuple[Auth, A
         async with contextlib.AsyncExitStack() as stack:
             one = await stack.enter_async_context(open_auth(database_url, config))
             two = await stack.enter_async_context(open_auth(database_url, config))
+            await two.app.services.outbox.close()  # or chance would say whose mails a test has to wait for
             yield one, two
 
 
