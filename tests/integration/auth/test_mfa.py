@@ -275,6 +275,16 @@ async def test_a_factor_is_removed_with_aal2_and_its_sessions_fall_back(auth: Au
     assert code_of(await app.ask("DELETE", f"/factors/{app.factor}")) == (404, "mfa_factor_not_found")
 
 
+async def test_auth_asks_the_session_as_well_as_the_token(auth: Auth) -> None:
+    app = await (await installed(auth)).protect()
+    first, user = app.factor, app.session["user"]["id"]
+    await app.enroll("second")
+    assert (await app.verify()).status_code == 200
+    assert (await auth.delete(f"/admin/users/{user}/factors/{app.factor}", key=auth.service_key)).status_code == 200
+    assert app.aal == "aal2"  # as the token has it, before any node heard
+    assert code_of(await app.ask("DELETE", f"/factors/{first}")) == (422, "insufficient_aal")
+
+
 def edge_aal(node: Auth, token: str) -> str:
     """What any prefix hears of a token, no table with it."""
     found = node.edge._identify(node.anon_key, token, now=0.0)
