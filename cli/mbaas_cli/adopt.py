@@ -25,7 +25,7 @@ def adopt(config: Project = DEFAULT, check: Check = False, json: Json = False) -
     Example: `MBAAS_DATABASE__URL=postgresql://... mbaas adopt`
     """
     with failures(json):
-        from mbaas.app import adoptable  # here: it brings the server with it
+        from mbaas.schema import adoptable
 
         loaded = configuration(config)
         own = {name for name, collection in loaded.catalog.collections.items() if not collection.adopted}

@@ -13,7 +13,7 @@ from rich.table import Table
 from mbaas_cli.output import DEFAULT, Json, Project, configuration, failures, out, result
 
 if TYPE_CHECKING:
-    from mbaas.app import Migrator
+    from mbaas.schema import Migrator
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ def down(config: Project = DEFAULT, steps: Steps = 1, json: Json = False) -> Non
 
 def _with(config: Path, json: bool, do: Callable[[Migrator], Awaitable[T]]) -> Any:
     async def run() -> T:
-        from mbaas.app import open_migrator
+        from mbaas.schema import open_migrator
 
         async with open_migrator(configuration(config)) as migrator:
             return await do(migrator)

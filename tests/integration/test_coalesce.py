@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from mbaas.adapters.postgres.database import Database, Timeouts
 from mbaas.core.errors import DatabaseError, MbaasError, Timeout, Unavailable
-from mbaas.core.sql.fragment import Statement
+from mbaas.core.query.shape import mark
+from mbaas.core.sql.fragment import Statement, concat, value
+from mbaas.core.sql.template import template
 
 SOAK = bool(os.environ.get("MBAAS_SOAK"))
 SQUARE = "select ($1::integer * $1::integer)::text, pg_current_xact_id()::text"
@@ -48,6 +50,48 @@ async def test_without_coalescing_each_has_its_own(database_url: str) -> None:
     rows = await asyncio.gather(*(ask(alone, SQUARE, str(number)) for number in range(20)))
     await alone.close()
     assert len({row[1] for row in rows}) == 20
+
+
+async def test_reads_that_can_be_one_statement_are_one(shared: Database) -> None:
+    found = template(concat("select (", value(mark(0), "integer"), " * 2)::text, pg_current_xact_id()::text, ",
+                            value(mark(1), "text")), together=True)  # fmt: skip
+    words = [None, "", "a'b", '{x,"y"}', "null"]
+
+    def one(number: int) -> asyncio.Future[Any]:
+        args = (str(number), words[number % len(words)])
+        return asyncio.ensure_future(
+            shared.fetch_shared(found.text, args, role="authenticated", together=found.together)
+        )
+
+    rows = await asyncio.gather(*map(one, range(100)))
+    assert [(row[0], row[2]) for row in rows] == [(str(2 * n), words[n % len(words)]) for n in range(100)]
+    assert len({row[1] for row in rows}) < 10
+    asked = await shared.fetch_rows(Statement("select query from pg_stat_activity where datname = current_database()"))
+    assert found.together in {query for (query,) in asked}
+
+
+@pytest.mark.parametrize("bad", ["no number", "nul: \0", "half of a pair: \ud800", "99999999999"])
+async def test_a_read_that_fails_takes_nobody_with_it(shared: Database, bad: str) -> None:
+    found = template(concat("select (", value(mark(0), "integer"), " + 1)::text"), together=True)
+    outcomes = await asyncio.gather(
+        *(
+            shared.fetch_shared(found.text, (number,), role="authenticated", together=found.together)
+            for number in ("1", bad, "2", "3")
+        ),
+        return_exceptions=True,
+    )
+    assert [isinstance(outcome, MbaasError) for outcome in outcomes] == [False, True, False, False]
+    assert outcomes[::3] == [("2",), ("4",)]
+
+
+def test_a_statement_for_many_holds_the_one_statement() -> None:
+    found = template(concat("select ", value(mark(0), "uuid"), ", ", value("7", "integer")), together=True)
+    assert found.together == (
+        "select answers.* from unnest($1::text[], $2::text[]) with ordinality as args(v1, v2, nth) "
+        "cross join lateral (select args.v1::uuid, args.v2::integer) answers order by args.nth"
+    )
+    lists = template(concat("select ", value(mark(0), "uuid[]")), together=True)
+    assert lists.together is None
 
 
 async def test_one_that_fails_takes_nobody_with_it(shared: Database) -> None:
@@ -152,6 +196,48 @@ MIXED = (
 )
 def test_any_company_gives_the_answers_one_gets_alone(database_url: str, kinds: list[str]) -> None:
     asyncio.run(_mixed(database_url, kinds))
+
+
+@given(kinds=kinds)
+@settings(
+    max_examples=100 if SOAK else 8,
+    deadline=None,
+    derandomize=not SOAK,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_reads_give_in_any_company_what_they_give_alone(database_url: str, kinds: list[str]) -> None:
+    asyncio.run(_mixed_reads(database_url, kinds))
+
+
+async def _mixed_reads(url: str, kinds: list[str]) -> None:
+    database = Database(url, connections=3)
+    await database.open()
+    found = template(
+        concat("select (12 / (", value(mark(0), "integer"), " + 1))::text, case when ", value(mark(1), "text"),
+               " = 'slow' then pg_sleep(0.3)::text end"), together=True,
+    )  # fmt: skip
+    try:
+        asked = []
+        for number, kind in enumerate(kinds, start=1):
+            args = ({"taken": "-1", "bad": "none"}.get(kind, str(number)), kind)
+            reading = database.fetch_shared(found.text, args, role="authenticated", together=found.together)
+            asked.append(asyncio.ensure_future(reading))
+        await asyncio.sleep(0)
+        for one, kind in zip(asked, kinds, strict=True):
+            if kind == "gone":
+                one.cancel()
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        for number, (kind, outcome) in enumerate(zip(kinds, outcomes, strict=True), start=1):
+            if kind in ("good", "slow"):
+                assert not isinstance(outcome, BaseException)
+                assert outcome[0] == str(12 // (number + 1))
+            elif kind == "gone":
+                assert isinstance(outcome, asyncio.CancelledError)
+            else:
+                assert isinstance(outcome, DatabaseError)
+                assert outcome.sqlstate == ("22012" if kind == "taken" else "22P02")
+    finally:
+        await database.close()
 
 
 async def _mixed(url: str, kinds: list[str]) -> None:

@@ -12,7 +12,7 @@ from mbaas.adapters.outbox.engine import Outbox
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.adapters.secrets import SecretsFile
-from mbaas.app import edge, migrated, open_messages, outbox_rows, routes
+from mbaas.app import edge, open_messages, routes
 from mbaas.config.load import load
 from mbaas.core.observe import ignore
 from mbaas.hooks.dispatch import Hooks
@@ -23,6 +23,7 @@ from mbaas.http.metrics import Metrics
 from mbaas.http.plugin_routes import PREFIX
 from mbaas.modules.auth.app import auth_app
 from mbaas.plugin import Request, Response, Route
+from mbaas.schema import migrated, outbox_rows
 from tests.routes import Policy, check, routes_of
 
 APP = """

@@ -12,7 +12,6 @@ from mbaas.adapters import live as live_module
 from mbaas.adapters.live import Live
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.system_schema import apply_system_schema
-from mbaas.app import Migrator, migrated
 from mbaas.config.load import load
 from mbaas.core.identity import ANON
 from mbaas.core.observe import CatalogInForce, CatalogNotTaken
@@ -20,6 +19,7 @@ from mbaas.core.sql.fragment import Statement
 from mbaas.hooks.dispatch import Hooks
 from mbaas.modules.records.routes import records_app
 from mbaas.modules.records.service import Records
+from mbaas.schema import Migrator, migrated
 from tests.integration.records.conftest import Api
 
 TOML = """

@@ -11,12 +11,12 @@ import pytest
 
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.system_schema import apply_system_schema
-from mbaas.app import migrated
 from mbaas.config.load import load
 from mbaas.core.errors import BodyInvalid, NotFound, UnknownCollection
 from mbaas.core.sql.fragment import Statement
 from mbaas.modules.admin.service import RulesTold
 from mbaas.modules.admin.told import Explained, PartTold, Question
+from mbaas.schema import migrated
 
 ANA, BEN = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"
 POST, DRAFT = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
@@ -89,7 +89,7 @@ async def test_a_sub_select_shows_the_rows_it_found_or_which_condition_no_row_me
     assert found.rows == [{"team": "blue", "person": BEN}]
     missed = members(await ask(told, "select", key=DRAFT, claims={"sub": BEN}))
     assert missed.rows == []
-    assert missed.conditions == {"members.team = team": False, "members.person = auth.uid()": True}
+    assert missed.conditions == {"members.team = posts.team": False, "members.person = auth.uid()": True}
 
 
 async def test_what_a_guard_swallows_is_told(told: RulesTold) -> None:

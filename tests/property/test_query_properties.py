@@ -30,6 +30,7 @@ few = settings(
     suppress_health_check=[HealthCheck.too_slow],
     derandomize=not SOAK,
 )
+PILE = 100_000 if SOAK else 30_000  # characters
 WIDE = Limits(max_url=4_000_000, filter_terms=10**9, select_items=10**9, embeds=10**9)
 
 
@@ -177,13 +178,13 @@ def parse_anything(text: str) -> Any:
 
 @pytest.mark.parametrize("pile", PILES)
 def test_a_pile_of_anything_costs_linear_time(pile: str) -> None:
-    text = pile * (100_000 // len(pile))
+    text = pile * (PILE // len(pile))
     tries = [(parse_anything, prefix + text + end) for prefix in PREFIXES for end in ("", '("')]
     tries += [(parse, text) for parse in TEXT_PARSERS[-5:]]
     for parse, tried in tries:
         started = time.process_time()
         _refusal(parse, tried)
-        assert time.process_time() - started < 1, tried[:20]
+        assert time.process_time() - started < PILE / 100_000, tried[:20]
 
 
 # --- bodies ----------------------------------------------------------------------------------------------------------

@@ -1,9 +1,10 @@
 """Short statements of one text that are asked for at the same time share a round trip and a commit.
 
 One batch of a text is under way at a time; what arrives meanwhile is the next. A batch is pipelined in one message and
-one transaction, each statement with its own arguments and its own answer: nothing is rewritten, so an answer cannot
-depend on its company. When the server refuses any of a batch, all of it is undone and each runs by itself, with its own
-error; a text that this happened to is left alone for a while.
+one transaction, each statement with its own arguments and its own answer, so an answer cannot depend on its company.
+Reads that have a text for many are one statement instead, which does the same once for each. When the server refuses
+any of a batch, all of it is undone and each runs by itself, with its own error; a text that this happened to is left
+alone for a while.
 
 The connections for this have short limits: a batch that meets a lock or a slow statement gives up at once rather than
 make the others wait.
@@ -45,9 +46,10 @@ class _Item(NamedTuple):
 class _Lane:
     """What is asked of one text for one role."""
 
-    __slots__ = ("busy", "resting_until", "waiting")
+    __slots__ = ("busy", "resting_until", "together", "waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, together: str | None) -> None:
+        self.together = together
         self.waiting: deque[_Item] = deque()
         self.busy = False
         self.resting_until = 0.0
@@ -63,20 +65,21 @@ class Coalescer:
         self._lanes: dict[tuple[str, Any], _Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def submit(self, text: str, args: list[Any], role: Any, done: Done) -> None:
+    def submit(self, text: str, args: list[Any], role: Any, done: Done, together: str | None = None) -> None:
         """Asks for the one row of a statement that gives exactly one, soon after it was asked for.
 
         done: gets what ``alone`` would give or raise. Once asked for, a statement runs, whoever still waits for it.
+        together: for many at once, always the same for one text.
         """
         lane = self._lanes.get((text, role))
         if lane is None:
-            lane = self._lane(text, role)
+            lane = self._lane(text, role, together)
         lane.waiting.append(_Item(args, done))
         if not lane.busy:
             lane.busy = True
             self._spawn(self._drain(lane, text, role))
 
-    async def fetch_row(self, text: str, args: list[Any], role: Any) -> Row:
+    async def fetch_row(self, text: str, args: list[Any], role: Any, together: str | None = None) -> Row:
         """The same for one who can wait."""
         future: asyncio.Future[Row] = asyncio.get_running_loop().create_future()
 
@@ -89,13 +92,13 @@ class Coalescer:
                 assert row is not None, "a statement that shares a round trip gives one row"  # noqa: S101
                 future.set_result(row)
 
-        self.submit(text, args, role, done)
+        self.submit(text, args, role, done, together)
         return await future
 
-    def _lane(self, text: str, role: Any) -> _Lane:
+    def _lane(self, text: str, role: Any, together: str | None) -> _Lane:
         if len(self._lanes) >= _MOST_LANES:
             self._lanes = {key: lane for key, lane in self._lanes.items() if lane.busy}
-        lane = self._lanes[text, role] = _Lane()
+        lane = self._lanes[text, role] = _Lane(together)
         return lane
 
     async def _drain(self, lane: _Lane, text: str, role: Any) -> None:
@@ -105,7 +108,7 @@ class Coalescer:
                 batch = [waiting.popleft() for _ in range(min(len(waiting), MOST))]
                 if lane.resting_until > loop.time():
                     self._each(batch, text, role)
-                elif not await self._send(batch, text, role):
+                elif not await self._send(batch, text, lane.together, role):
                     lane.resting_until = loop.time() + _REST_S
         finally:
             lane.busy = False
@@ -113,15 +116,19 @@ class Coalescer:
                 item.done(None, asyncio.CancelledError())
             lane.waiting.clear()
 
-    async def _send(self, batch: list[_Item], text: str, role: Any) -> bool:
+    async def _send(self, batch: list[_Item], text: str, together: str | None, role: Any) -> bool:
         """Whether the batch went through as one. Each item has its answer, or runs by itself by now."""
         try:
             link = self._pool.take() or await self._pool.wait()
         except MbaasError:
             self._each(batch, text, role)
             return False
+        asked = [item.args for item in batch]
         try:
-            rows = await link.connection.fetchmany(text, [item.args for item in batch], timeout=_TIMEOUT_S)
+            if together is None or len(asked) == 1:
+                rows = await link.connection.fetchmany(text, asked, timeout=_TIMEOUT_S)
+            else:
+                rows = await link.connection.fetch(together, *zip(*asked, strict=True), timeout=_TIMEOUT_S)
         except BaseException as error:
             self._give_back(link, error)
             if _undone(error):

@@ -209,13 +209,17 @@ class Database:
     async def fetch_rows(self, statement: Statement, *, role: Role = "service_role") -> list[Row]:
         return [tuple(row) for row in await self._run("fetch", statement.text, _encode(statement.args), role)]
 
-    def fetch_shared(self, text: str, args: tuple[Bindable, ...], *, role: Role) -> Awaitable[Row]:
+    def fetch_shared(
+        self, text: str, args: tuple[Bindable, ...], *, role: Role, together: str | None = None
+    ) -> Awaitable[Row]:
         """The one row of a short statement that always gives one. It may share its round trip and its commit with
         others of the same text.
+
+        together: does the same for many at once (``mbaas.core.sql.template``).
         """
         if self._coalescer is None:
             return self._alone(text, _encode(args), role)
-        return self._coalescer.fetch_row(text, _encode(args), role)
+        return self._coalescer.fetch_row(text, _encode(args), role, together)
 
     async def execute(self, script: str) -> None:
         """Code of ours without values, possibly several statements. What it sets ends with it."""
@@ -243,11 +247,13 @@ class Database:
         if commit:
             transaction.committed()
 
-    def submit_shared(self, text: str, args: tuple[Bindable, ...], done: Done, *, role: Role) -> bool:
+    def submit_shared(
+        self, text: str, args: tuple[Bindable, ...], done: Done, *, role: Role, together: str | None = None
+    ) -> bool:
         """As ``fetch_shared``, for one who does not wait. ``False``: nothing was asked, statements do not share."""
         if self._coalescer is None:
             return False
-        self._coalescer.submit(text, _encode(args), role, done)
+        self._coalescer.submit(text, _encode(args), role, done, together)
         return True
 
     async def _alone(self, text: str, args: list[Any], role: Role) -> Row:

@@ -31,12 +31,16 @@ class Enlisted:
     async def fetch_rows(self, statement: Statement, *, role: Role = "service_role") -> list[Row]:
         return await self.outer.fetch_rows(statement)
 
-    async def fetch_shared(self, text: str, args: tuple[Bindable, ...], *, role: Role) -> Row:
+    async def fetch_shared(
+        self, text: str, args: tuple[Bindable, ...], *, role: Role, together: str | None = None
+    ) -> Row:
         row = await self.outer.fetch_row(Statement(text, args))
         assert row is not None, "such a statement always gives one"  # noqa: S101
         return row
 
-    def submit_shared(self, text: str, args: tuple[Bindable, ...], done: Done, *, role: Role) -> bool:
+    def submit_shared(
+        self, text: str, args: tuple[Bindable, ...], done: Done, *, role: Role, together: str | None = None
+    ) -> bool:
         return False
 
     @contextlib.asynccontextmanager

@@ -6,6 +6,7 @@ looked into or changed makes no template, so a value can only ever be bound in i
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TypeAlias
 
 import msgspec
@@ -28,11 +29,16 @@ Source: TypeAlias = int | Claim | Constant
 
 
 class Template(msgspec.Struct, frozen=True):
-    """text: with numbered placeholders. sources: one for each of them. types: its cast."""
+    """text: with numbered placeholders. sources: one for each of them. types: its cast.
+
+    together: answers many of a shape at once, where that is of use: an array of texts for each placeholder, one row for
+    each of their elements, in that order.
+    """
 
     text: str
     sources: tuple[Source, ...]
     types: tuple[str, ...]
+    together: str | None = None
 
     def bind(self, literals: tuple[Literal, ...], identity: Identity) -> tuple[Bindable, ...]:
         """The arguments of one request."""
@@ -48,8 +54,11 @@ class Template(msgspec.Struct, frozen=True):
         )
 
 
-def template(fragment: Fragment) -> Template:
-    """The template of a fragment in which marks stand for literals. Raises ValueError when one was looked into."""
+def template(fragment: Fragment, *, together: bool = False) -> Template:
+    """The template of a fragment in which marks stand for literals. Raises ValueError when one was looked into.
+
+    together: it reads one row of a known place, so that many of them are better asked for at once.
+    """
     sources: list[Source] = []
     types: list[str] = []
     for part in fragment.parts:
@@ -59,7 +68,23 @@ def template(fragment: Fragment) -> Template:
             continue
         sources.append(_source(part))
         types.append(part.type)
-    return Template(statement(fragment).text, tuple(sources), tuple(types))
+    return Template(
+        statement(fragment).text, tuple(sources), tuple(types), _together(fragment, types) if together else None
+    )
+
+
+def _together(fragment: Fragment, types: list[str]) -> str | None:
+    """``None`` when a value is an array itself: arrays of those would all have one length."""
+    if not types or any(name.endswith("[]") for name in types):
+        return None
+    numbers = count(1)
+    text = "".join(part if isinstance(part, str) else f"args.v{next(numbers)}::{part.type}" for part in fragment.parts)
+    arrays = ", ".join(f"${number}::text[]" for number in range(1, len(types) + 1))
+    names = ", ".join(f"v{number}" for number in range(1, len(types) + 1))
+    return (
+        f"select answers.* from unnest({arrays}) with ordinality as args({names}, nth) "
+        f"cross join lateral ({text}) answers order by args.nth"
+    )
 
 
 def _source(bound: Bound) -> Source:

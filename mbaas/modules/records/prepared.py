@@ -97,12 +97,13 @@ class Shapes:
             authorized = authorize(plan, identity, self._rules, self._grants)
             if authorized.as_caller or authorized.answer.total in ("planned", "estimated"):
                 return None  # not one statement
+            short = is_point(plan.rows)
             return Prepared(
-                template=template(compose_list(authorized)),
+                template=template(compose_list(authorized), together=short),
                 answer=authorized.answer,
                 keys=keys(plan.rows),
                 offset=parts.windows.get((), _WHOLE).offset,
-                short=is_point(plan.rows),
+                short=short,
                 cut=cut_of(plan.rows),
             )
 

@@ -116,7 +116,9 @@ class Records:
             page = page_of(row, prepared.keys or (), prepared.cut)
             done(NotSingular(page.rows) if prepared.answer.singular and page.rows != 1 else page)
 
-        return prepared.short and self._database.submit_shared(prepared.template.text, args, told, role=role)
+        return prepared.short and self._database.submit_shared(
+            prepared.template.text, args, told, role=role, together=prepared.template.together
+        )
 
     def begin_write(self, found: Found, role: Role, done: Callable[[Written | BaseException], None]) -> bool:
         """As ``write_prepared`` for a short one, without waiting: ``done`` is told. ``False``: not possible here."""
@@ -142,7 +144,7 @@ class Records:
     def _fetch(self, prepared: Prepared, args: tuple[Bindable, ...], role: Role) -> Awaitable[Row | None]:
         text = prepared.template.text
         if prepared.short:
-            return self._database.fetch_shared(text, args, role=role)
+            return self._database.fetch_shared(text, args, role=role, together=prepared.template.together)
         return self._database.fetch_row(Statement(text, args), role=role)
 
     def _resolver(self, names: Names) -> Callable[[Identity], Resolver]:

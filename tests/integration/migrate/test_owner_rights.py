@@ -10,11 +10,11 @@ import pytest
 
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.owner_rights import OwnerRight, read_owner_rights
-from mbaas.app import migrated
 from mbaas.config.load import load
 from mbaas.core.errors import MigrationError
 from mbaas.core.sql.fragment import Statement
 from mbaas.hooks.dispatch import Hooks
+from mbaas.schema import migrated
 from tests.integration.records.conftest import Api
 
 TOML = """

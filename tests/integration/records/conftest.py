@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from mbaas.adapters.postgres.database import Database, Timeouts
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres
+from mbaas.adapters.postgres.pool import Link
 from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.config.settings import GraphQLSettings, IdempotencySettings, LimitSettings, RateSettings
 from mbaas.core.errors import MbaasError
@@ -36,6 +37,7 @@ from mbaas.modules.records.service import Records
 from tests.sample import ANA, BEN, CAT, CATALOG, DDL, SEED
 
 _numbers = itertools.count(1)
+COALESCE = os.environ.get("MBAAS_DATABASE__COALESCE", "true") != "false"
 
 
 def user(user_id: str) -> Identity:
@@ -71,6 +73,11 @@ class Api:
         self._graphql = GraphQLApp(
             records, self.database, self.graphql_settings, LimitSettings(max_rows=max_rows), count=self.rates.further
         )
+
+    def links(self) -> list[Link]:
+        """Every connection to the database."""
+        shared = self.database._shared
+        return [*self.database._pool._links, *([] if shared is None else shared._links)]
 
     def rule(self, collection: str, operation: str, text: str) -> None:
         """Another rule from now on, for what the server itself asks."""
@@ -195,7 +202,7 @@ async def twin(cluster: EmbeddedPostgres, sample_template: str) -> AsyncIterator
 async def cloned(cluster: EmbeddedPostgres, template: str) -> AsyncIterator[Api]:
     name = f"{template}_{next(_numbers)}"
     admin = await asyncpg.connect(cluster.url("postgres"))
-    await admin.execute(f"create database {name} template {template}")
+    await admin.execute(f"create database {name} template {template} strategy file_copy")
     async with serving(cluster.url(name)) as served:
         yield served
     await admin.execute(f"drop database {name} with (force)")
@@ -213,7 +220,7 @@ async def reading(cluster: EmbeddedPostgres, shared_sample: str) -> AsyncIterato
 def shared_sample(cluster: EmbeddedPostgres, sample_template: str) -> str:
     async def make() -> None:
         admin = await asyncpg.connect(cluster.url("postgres"))
-        await admin.execute(f"create database {sample_template}_shared template {sample_template}")
+        await admin.execute(f"create database {sample_template}_shared template {sample_template} strategy file_copy")
         await admin.close()
 
     asyncio.run(make())
@@ -222,7 +229,8 @@ def shared_sample(cluster: EmbeddedPostgres, sample_template: str) -> str:
 
 @contextlib.asynccontextmanager
 async def serving(url: str, connections: int = 2, timeouts: Timeouts | None = None) -> AsyncIterator[Api]:
-    database = Database(url, connections=connections, timeouts=timeouts or Timeouts(), unsafe_dev=True)
+    limits = timeouts or Timeouts()
+    database = Database(url, connections=connections, timeouts=limits, unsafe_dev=True, coalesce=COALESCE)
     await database.open()
     try:
         yield Api(database, RULES, Hooks())

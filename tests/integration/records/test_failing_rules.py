@@ -8,9 +8,9 @@ import pytest
 
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.system_schema import apply_system_schema
-from mbaas.app import migrated
 from mbaas.config.load import load
 from mbaas.hooks.dispatch import Hooks
+from mbaas.schema import migrated
 from tests.integration.records.conftest import Api
 
 TOML = """
