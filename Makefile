@@ -34,8 +34,9 @@ format: $(STAMP) ## let ruff write the format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-soak: $(STAMP) ## the same tests with more seeds and rounds
+soak: $(STAMP) ## the same tests with more seeds and rounds, then what clients rely on without coalescing
 	@MBAAS_SOAK=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	@MBAAS_DATABASE__COALESCE=false $(BIN)/python -m pytest -n 2 --dist loadfile tests/contract tests/integration/records
 
 # ROUNDS=1 SECONDS=3 ONLY=get,list: a look; GROWTH=5000000: ours with so many rows beside ours with ROWS
 bench: $(VENV)/.bench ## ours beside PocketBase and the raw limits, kept in benchmarks/results

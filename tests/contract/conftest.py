@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import shutil
@@ -108,9 +109,9 @@ def stop_server(server: Server) -> int:
 
 
 @contextlib.contextmanager
-def running(root: Path, *, database_url: str | None = None) -> Iterator[Server]:
+def running(root: Path, *, database_url: str | None = None, environ: dict[str, str] | None = None) -> Iterator[Server]:
     """A server for a block, which ends cleanly. database_url: instead of a PostgreSQL of its own."""
-    environ = {"MBAAS_SERVER__DRAIN_S": "0.2"}  # no balancer has to learn that it goes
+    environ = {"MBAAS_SERVER__DRAIN_S": "0.2", **(environ or {})}  # no balancer has to learn that it goes
     if database_url is not None:
         environ["MBAAS_DATABASE__URL"] = database_url
     server = replace(start_server(root, environ=environ), database_url=database_url)
@@ -132,15 +133,22 @@ def server() -> Iterator[Server]:
             yield started
 
 
-@contextlib.contextmanager
-def variant(cluster: EmbeddedPostgres, name: str) -> Iterator[Server]:
+def variant(cluster: EmbeddedPostgres, name: str) -> contextlib.AbstractContextManager[Server]:
     """A server with the settings of ``variants/<name>.toml``, on a database of its own in the tests' cluster."""
+    return serving(cluster, {"mbaas.toml": HERE / "variants" / f"{name}.toml"})
+
+
+@contextlib.contextmanager
+def serving(cluster: EmbeddedPostgres, files: dict[str, Path], **environ: str) -> Iterator[Server]:
+    """A server on a database of its own in the tests' cluster. files: by their places, those and folders that it has."""
     with tempfile.TemporaryDirectory(prefix="mbaas-contract-", ignore_cleanup_errors=True) as folder:
         root = Path(folder)
-        shutil.copy(HERE / "variants" / f"{name}.toml", root / "mbaas.toml")
+        for place, source in files.items():
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, root / place)
         database = f"c{uuid.uuid4().hex}"
         asyncio.run(run_sql(cluster.admin_url("postgres"), f"create database {database} owner {OWNER}"))
-        with running(root, database_url=cluster.url(database)) as started:
+        asyncio.run(run_sql(cluster.admin_url(database), "create extension vector schema public"))
+        with running(root, database_url=cluster.url(database), environ=environ) as started:
             yield started
 
 
@@ -207,20 +215,21 @@ async def http(server: Server) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture(scope="session")
 def person(server: Server) -> Any:
     """A function that signs up a new user with a profile."""
+    return functools.partial(sign_up, server)
 
-    def make(name: str | None = None) -> Person:
-        tag = name or "u" + uuid.uuid4().hex[:12]
-        email, password = f"{tag}@example.com", "correct horse battery"
-        with httpx.Client(base_url=server.url, headers=server.headers()) as client:
-            answer = client.post("/auth/v1/signup", json={"email": email, "password": password})
-            assert answer.status_code == 200, answer.text
-            session = answer.json()
-            headers = server.headers(session["access_token"])
-            made = client.post("/rest/v1/profiles", json={"username": tag}, headers=headers)
-            assert made.status_code == 201, made.text
-        return Person(session["user"]["id"], email, password, session["access_token"], session["refresh_token"])
 
-    return make
+def sign_up(server: Server, name: str | None = None) -> Person:
+    """A new user with a profile."""
+    tag = name or "u" + uuid.uuid4().hex[:12]
+    email, password = f"{tag}@example.com", "correct horse battery"
+    with httpx.Client(base_url=server.url, headers=server.headers()) as client:
+        answer = client.post("/auth/v1/signup", json={"email": email, "password": password})
+        assert answer.status_code == 200, answer.text
+        session = answer.json()
+        headers = server.headers(session["access_token"])
+        made = client.post("/rest/v1/profiles", json={"username": tag}, headers=headers)
+        assert made.status_code == 201, made.text
+    return Person(session["user"]["id"], email, password, session["access_token"], session["refresh_token"])
 
 
 @dataclass(frozen=True)
@@ -348,12 +357,14 @@ def supabase_js(server: Server) -> Iterator[Js]:
             "MBAAS_SERVICE_KEY": server.service_key,
         },
     )
-    yield Js(process)
-    assert process.stdin is not None
-    process.stdin.close()
-    process.wait(10)
-    assert process.stdout is not None
-    process.stdout.close()
+    try:
+        yield Js(process)
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(10)
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 @pytest.fixture(scope="session")

@@ -187,6 +187,8 @@ async def test_options_lists_what_rules_allow(me: httpx.AsyncClient, scene: Scen
     assert ok(await me.options("/posts")).headers["allow"] == "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE"
     assert ok(await me.options("/post_stats")).headers["allow"] == "OPTIONS,GET,HEAD"
     assert ok(await me.options("/rpc/add")).headers["allow"] == "OPTIONS,GET,HEAD,POST"
+    assert ok(await me.options("/rpc/rename_post")).headers["allow"] == "OPTIONS,POST"
+    assert (await me.options("/rpc/nope")).json()["code"] == "PGRST202"
 
 
 HEADS = ["/posts?limit=2", "/posts?select=title&views=gt.5&order=title", "/rpc/numbers?until=3", "/nope", "/posts?x=y", "/posts?limit=-1"]  # fmt: skip

@@ -12,8 +12,9 @@ WANTED = [
     *(f"A{n}" for n in (*range(1, 20), 22)),
     *(f"B{n}" for n in (1, 2, 3, 4, 5, *range(7, 31))),
     *(f"C{n}" for n in (*range(1, 13), 14)),
+    "E11",
     "G6",
-    *(f"H{n}" for n in (10, 11, 13, 20)),
+    *(f"H{n}" for n in (*range(1, 8), 10, 11, 13, 20)),
 ]
 
 

@@ -62,6 +62,8 @@ def _escaped(character: str, choices: Any) -> str:
 @example(name="id", value="10000-01-01")
 @example(name="id", value="é")
 @example(name="id", value="e\u0301")
+@example(name="id", value="%41")
+@example(name="%41", value="%2541")
 @few
 def test_a_value_arrives_as_it_was_sent(name: str, value: str) -> None:
     parts = ReadParts(filters=(((), Condition(Path(name), "eq", value)),))

@@ -9,13 +9,19 @@ from mbaas.core.schema.catalog import Catalog, Collection, Field
 
 Schema: TypeAlias = dict[str, Any]
 
+
+def _with_specials(*specials: str, **number: str) -> Schema:
+    """A number, or one of those that JSON has no number for."""
+    return {"anyOf": [{"type": "number", **number}, {"enum": list(specials)}]}
+
+
 _SCALARS: dict[str, Schema] = {
     "smallint": {"type": "integer", "minimum": -(2**15), "maximum": 2**15 - 1},
     "integer": {"type": "integer", "format": "int32"},
     "bigint": {"type": "integer", "format": "int64"},
-    "real": {"type": "number", "format": "float"},
-    "double precision": {"type": "number", "format": "double"},
-    "numeric": {"type": "number"},
+    "real": _with_specials("NaN", "Infinity", "-Infinity", format="float"),
+    "double precision": _with_specials("NaN", "Infinity", "-Infinity", format="double"),
+    "numeric": _with_specials("NaN", "Infinity", "-Infinity"),
     "boolean": {"type": "boolean"},
     "text": {"type": "string"},
     "uuid": {"type": "string", "format": "uuid"},
@@ -35,18 +41,20 @@ _FORMATS = {"email": "email", "url": "uri"}
 
 
 def type_schema(sql: str) -> Schema:
-    """The JSON form of a value of a type in PostgreSQL's spelling.
+    """The JSON form of a value of a type in PostgreSQL's spelling. Any item of an array may be null there.
 
-    >>> type_schema("numeric(10,2)[]")
-    {'type': 'array', 'items': {'type': 'number'}}
+    >>> type_schema("varchar(10)[]")
+    {'type': 'array', 'items': {'type': ['string', 'null']}}
     """
     if sql.endswith("[]"):
-        return {"type": "array", "items": type_schema(sql[:-2])}
+        return {"type": "array", "items": nullable(type_schema(sql[:-2]))}
     return dict(_SCALARS.get(_PRECISION.sub("", sql), {"type": "string"}))
 
 
 def nullable(schema: Schema) -> Schema:
     """The same, or null."""
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [*schema["anyOf"], {"type": "null"}]}
     kind = schema.get("type")
     if kind is None:
         return schema
@@ -69,7 +77,7 @@ def field_schema(field: Field, collection: Collection) -> Schema:
             format=_FORMATS.get(field.type.name),
             enum=list(field.values) or None,
         )
-    elif schema.get("type") in ("integer", "number"):
+    elif schema.get("type") == "integer" or "anyOf" in schema:
         schema |= _given(minimum=_number(field.minimum), maximum=_number(field.maximum))
     if (not field.required and field.name not in collection.key) or field.read is not None:
         schema = nullable(schema)

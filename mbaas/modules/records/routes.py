@@ -19,7 +19,13 @@ from mbaas.core.expr.types import FALSE
 from mbaas.core.identity import Identity
 from mbaas.core.plan.names import perhaps
 from mbaas.core.query.body import parse_call, parse_insert, parse_update
-from mbaas.core.query.errors import CallMethodNotAllowed, MethodNotAllowed, RangeInvalid, UnknownPath
+from mbaas.core.query.errors import (
+    CallMethodNotAllowed,
+    MethodNotAllowed,
+    RangeInvalid,
+    UnknownFunction,
+    UnknownPath,
+)
 from mbaas.core.query.headers import content_type, parse_content_type
 from mbaas.core.query.limits import Limits
 from mbaas.core.query.parse import parse_parameters
@@ -403,7 +409,7 @@ class RecordsApp:
     async def _function(self, asked: Asked, name: str) -> Reply:
         method = asked.method
         if method == "OPTIONS":
-            return Reply(200, headers=((b"allow", b"OPTIONS,GET,HEAD,POST"),))
+            return self._ways_to_call(name)
         if method == "POST":
             query = await self._posted_call(asked, name)
         elif method in ("GET", "HEAD"):
@@ -425,6 +431,15 @@ class RecordsApp:
         if method == "POST" and asked.preferences.representation == "minimal":
             return Reply(204, headers=reply.headers)
         return reply
+
+    def _ways_to_call(self, name: str) -> Reply:
+        """Not by GET when none of that name only reads. Raises UnknownFunction."""
+        known = [function for function in self._records.snapshot()[1].catalog.functions if function.of is None]
+        found = [function for function in known if function.name == name]
+        if not found:
+            raise UnknownFunction(name, (), perhaps=perhaps(name, {function.name for function in known}))
+        reads = any(function.volatility != "volatile" for function in found)
+        return Reply(200, headers=((b"allow", b"OPTIONS,GET,HEAD,POST" if reads else b"OPTIONS,POST"),))
 
     async def _posted_call(self, asked: Asked, name: str) -> CallQuery:
         kind = parse_content_type(asked.text(b"content-type"))

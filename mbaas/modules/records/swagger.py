@@ -17,7 +17,8 @@ from mbaas.core.query.headers import content_type
 from mbaas.core.query.types import Media
 from mbaas.core.schema.catalog import Catalog, Collection, Field, Function, Operation
 from mbaas.modules.records.json_schema import Schema, field_schema, type_schema
-from mbaas.modules.records.openapi import Info, callable_functions
+from mbaas.modules.records.openapi import Info
+from mbaas.modules.records.openapi_functions import callable_functions
 
 _FORMS = [
     content_type(media).removesuffix(b"; charset=utf-8").decode()
@@ -91,7 +92,8 @@ def _property(field: Field, collection: Collection, catalog: Catalog) -> Schema:
 
 
 def _v2(schema: Schema) -> Schema:
-    """A JSON Schema as far as OpenAPI 2.0 goes: it has no null."""
+    """A JSON Schema as far as OpenAPI 2.0 goes: it has neither null nor alternatives."""
+    schema = {**schema.get("anyOf", [{}])[0], **schema}
     found = {key: schema[key] for key in _SCHEMA_KEYS if key in schema}
     if isinstance(found.get("type"), list):
         found["type"] = found["type"][0]

@@ -14,8 +14,9 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from mbaas.adapters.postgres.database import Database
+from mbaas.adapters.postgres.database import Database, Timeouts
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres
+from mbaas.adapters.postgres.pool import Link
 from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.config.settings import GraphQLSettings, IdempotencySettings, LimitSettings, RateSettings
 from mbaas.core.errors import MbaasError
@@ -36,6 +37,7 @@ from mbaas.modules.records.service import Records
 from tests.sample import ANA, BEN, CAT, CATALOG, DDL, SEED
 
 _numbers = itertools.count(1)
+COALESCE = os.environ.get("MBAAS_DATABASE__COALESCE", "true") != "false"
 
 
 def user(user_id: str) -> Identity:
@@ -71,6 +73,11 @@ class Api:
         self._graphql = GraphQLApp(
             records, self.database, self.graphql_settings, LimitSettings(max_rows=max_rows), count=self.rates.further
         )
+
+    def links(self) -> list[Link]:
+        """Every connection to the database."""
+        shared = self.database._shared
+        return [*self.database._pool._links, *([] if shared is None else shared._links)]
 
     def rule(self, collection: str, operation: str, text: str) -> None:
         """Another rule from now on, for what the server itself asks."""
@@ -221,8 +228,9 @@ def shared_sample(cluster: EmbeddedPostgres, sample_template: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def serving(url: str, connections: int = 2) -> AsyncIterator[Api]:
-    database = Database(url, connections=connections, unsafe_dev=True)
+async def serving(url: str, connections: int = 2, timeouts: Timeouts | None = None) -> AsyncIterator[Api]:
+    limits = timeouts or Timeouts()
+    database = Database(url, connections=connections, timeouts=limits, unsafe_dev=True, coalesce=COALESCE)
     await database.open()
     try:
         yield Api(database, RULES, Hooks())

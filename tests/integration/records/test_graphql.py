@@ -35,10 +35,8 @@ class Statements:
 
     def __init__(self, api: Api) -> None:
         self._seen: list[str] = []
-        for pool in (api.database._pool, api.database._shared):
-            assert pool is not None
-            for link in pool._links:
-                link.connection.add_query_logger(lambda record: self._seen.append(record.query))
+        for link in api.links():
+            link.connection.add_query_logger(lambda record: self._seen.append(record.query))
 
     async def count(self) -> int:
         await asyncio.sleep(0)  # the driver tells of them when the loop turns

@@ -189,10 +189,7 @@ async def test_keys_are_forgotten_when_their_time_is_over(api: Api) -> None:
 
 async def test_without_a_key_not_one_statement_is_added(api: Api) -> None:
     statements: list[str] = []
-    database = api.database
-    assert database._shared is not None
-    links = [*database._pool._links, *database._shared._links]
-    for link in links:
+    for link in api.links():
         link.connection.add_query_logger(lambda record: statements.append(record.query))
 
     async def asked(*request: Any, **more: Any) -> int:

@@ -357,6 +357,16 @@ async def test_a_list_is_never_longer_than_the_cap(api: Api) -> None:
     assert len(row["comments"]) == 2
 
 
+@pytest.mark.parametrize("many", ["1000000000", "9223372036854775807", "99999999999999999999"])
+async def test_a_window_beyond_all_bounds_is_cut_or_empty(api: Api, many: str) -> None:
+    api.cap(2)
+    assert len(await api.get(f"/posts?limit={many}", "service")) == 2
+    assert await api.get(f"/posts?offset={many}", "service") == []
+    assert await api.get(f"/posts?limit={many}&offset={many}", "service") == []
+    refused = await api("GET", f"/posts?offset={many}", "service", prefer="count=exact")
+    assert (refused.status_code, refused.json()["code"]) == (416, "PGRST103")
+
+
 @pytest.mark.parametrize(
     ("path", "status", "code", "message"),
     [

@@ -164,10 +164,10 @@ def test_a_function_is_listed_for_those_who_may_execute_it() -> None:
 
 def test_an_operation_is_listed_when_it_has_a_rule() -> None:
     paths = document("anon")["paths"]
-    assert set(paths["/posts"]) == {"get", "post", "patch"}
+    assert set(paths["/posts"]) == {"get", "post", "put", "patch"}
     assert set(paths["/profiles"]) == {"get"}
     assert set(paths["/odd%20name%2F%C3%A4"]) == {"post"}
-    assert set(document("service_role")["paths"]["/audit_trail"]) == {"get", "post", "patch", "delete"}
+    assert set(document("service_role")["paths"]["/audit_trail"]) == {"get", "post", "put", "patch", "delete"}
 
 
 def test_fields_carry_their_constraints() -> None:
@@ -180,8 +180,11 @@ def test_fields_carry_their_constraints() -> None:
     assert found["state"] == {"type": "string", "enum": ["draft", "public"]}
     assert found["maybe"] == {"type": ["string", "null"], "enum": ["a", "b", None]}
     assert found["views"] == {"type": "integer", "format": "int32", "minimum": 0, "maximum": 100}
-    assert found["rating"] == {"type": ["number", "null"], "minimum": 0.5}
-    assert found["tags"] == {"type": "array", "items": {"type": "string"}, "maxItems": 5}
+    assert found["rating"] == {
+        "anyOf": [{"type": "number"}, {"enum": ["NaN", "Infinity", "-Infinity"]}, {"type": "null"}],
+        "minimum": 0.5,
+    }
+    assert found["tags"] == {"type": "array", "items": {"type": ["string", "null"]}, "maxItems": 5}
     assert found["meta"] == {}
     assert found["phone"] == {"type": ["string", "null"], "description": "Null for those who may not read it."}
     assert found["author"]["description"] == "The key of a record of profiles."
@@ -234,9 +237,104 @@ def test_calls_are_typed_by_their_function() -> None:
     body = paths["/rpc/add"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert body["required"] == ["a"]
     assert body["properties"]["b"] == {"type": "integer", "format": "int32"}
-    assert [p["name"] for p in paths["/rpc/add"]["get"]["parameters"]] == ["a", "b"]
+    assert [p["name"] for p in paths["/rpc/add"]["get"]["parameters"] if "name" in p] == ["a", "b"]
     assert "get" not in paths["/rpc/sum_list"]
     answer = paths["/rpc/published_posts"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert answer == {"type": "array", "items": {"$ref": "#/components/schemas/posts"}}
+    assert parameters(paths["/rpc/published_posts"]["get"]) == {"select", "order", "limit", "offset", "prefer_read"}
     assert len(paths["/rpc/over"]["post"]["requestBody"]["content"]["application/json"]["schema"]["anyOf"]) == 2
-    assert set(paths["/rpc/over"]["post"]["responses"]) >= {"200", "204"}
+    assert set(paths["/rpc/over"]["post"]["responses"]) >= {"200", "204", "300"}
+
+
+def test_what_a_function_gives_may_be_nothing() -> None:
+    paths = document("authenticated")["paths"]
+    assert result_of(document("anon")["paths"]["/rpc/add"])["type"] == ["integer", "null"]
+    day = result_of(paths["/rpc/stats"])["items"]["properties"]["day"]
+    assert day == {"type": ["string", "null"], "format": "date"}
+    one = Function(name="newest", returns="posts", collection="posts", composite=True, execute=("anon",))
+    found = document("anon", Catalog(collections={"posts": POSTS}, functions=(one,)))
+    answer = result_of(found["paths"]["/rpc/newest"])
+    assert answer == {"anyOf": [{"$ref": "#/components/schemas/posts"}, {"type": "null"}]}
+
+
+def test_a_function_that_raises_answers_as_it_likes() -> None:
+    assert {"default", "416"} <= set(document("anon")["paths"]["/rpc/add"]["post"]["responses"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("json", {"application/json": {"schema": {}}}),
+        ("text", {"text/plain": {"schema": {"type": "string"}}}),
+        ("bytea", {"application/octet-stream": {"schema": {}}}),
+    ],
+)
+def test_the_one_argument_without_a_name_is_the_body(kind: str, content: dict[str, Any]) -> None:
+    raw = Function(name="raw", arguments=(Argument(name="", type=kind),), volatility="stable", execute=("anon",))
+    path = document("anon", Catalog(functions=(raw,)))["paths"]["/rpc/raw"]
+    assert path["post"]["requestBody"]["content"] == content
+    assert "get" not in path
+
+
+def test_a_put_names_its_record_and_needs_both_rules() -> None:
+    both = document("service_role")["paths"]["/posts"]["put"]
+    assert both["parameters"][0] == {
+        "name": "id",
+        "in": "query",
+        "description": "eq. and the value",
+        "schema": {"type": "string", "pattern": r"^eq\."},
+        "required": True,
+    }
+    assert {"200", "201", "204", "405"} <= set(both["responses"])
+    assert "put" not in document("anon")["paths"]["/odd%20name%2F%C3%A4"]  # an update has no rule
+
+
+def test_a_field_with_the_name_of_a_word_is_filtered_in_quotes() -> None:
+    fields = (field("id", "int", required=True), field("order", "int"), field("a b", "int"))
+    one = Collection(name="t", key=("id",), fields=fields, rules=Rules(select="true"))
+    found = document("anon", Catalog(collections={"t": one}))
+    OpenAPIV31SpecValidator(found).validate()
+    names = [found["components"]["parameters"][f"filter.t.{name}"]["name"] for name in ("id", "order", "a_b")]
+    assert names == ["id", '"order"', '"a b"']
+
+
+@pytest.mark.parametrize(
+    ("value", "valid"),
+    [("eq.1", True), ("not.in.(1,2)", True), ("fts(english).cat", True), ("like(any).{a,b}", True), ("1", False)],
+)
+def test_a_filter_is_an_operator_and_a_value(value: str, valid: bool) -> None:
+    schema = document("anon")["components"]["parameters"]["filter.posts.title"]["schema"]
+    assert Draft202012Validator(schema).is_valid(value) == valid
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+def test_a_write_says_how_it_can_be_sent_again_and_what_can_be_preferred(method: str) -> None:
+    operation = document("service_role")["paths"]["/posts"][method]
+    assert "once" in parameters(operation)
+    (name,) = (one for one in parameters(operation) if one.startswith("prefer_"))
+    prefer = document("anon")["components"]["parameters"][name]["schema"]
+    assert Draft202012Validator(prefer).is_valid(["return=representation", "tx=rollback", "handling=strict"])
+    assert Draft202012Validator(prefer).is_valid(["max-affected=1"]) == (method in ("patch", "delete"))
+    assert not Draft202012Validator(prefer).is_valid(["return=everything"])
+
+
+def test_every_operation_says_how_it_is_refused() -> None:
+    found = document("service_role")
+    answers = found["components"]["responses"]
+    for path in found["paths"].values():
+        for operation in path.values():
+            refusals = {status for status in operation["responses"] if status[0] in "345"}
+            assert {"400", "401", "403", "406", "416", "429", "500", "503"} <= refusals <= set(answers)
+    assert all("Retry-After" in answers[status]["headers"] for status in ("429", "503"))
+    error = found["components"]["schemas"]["error"]
+    assert set(error["required"]) == {"code", "message", "details", "hint"}
+
+
+def parameters(operation: dict[str, Any]) -> set[str]:
+    """The keys of those that are shared."""
+    return {one["$ref"].rpartition("/")[2] for one in operation["parameters"] if "$ref" in one}
+
+
+def result_of(path: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = path["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mbaas.core.batch.operations import HEADERS
 from mbaas.modules.records.json_schema import Schema
+from mbaas.modules.records.openapi_components import refusal
 
 _ID: Schema = {"type": "string", "description": "How later operations refer to it; its position when left out"}
 _OPERATION: Schema = {
@@ -40,4 +41,7 @@ def _list_of(name: str, items: Schema) -> Schema:
 
 
 BODY: Schema = {"required": True, "content": _list_of("operations", _OPERATION)}
-ANSWERS: Schema = {"200": {"description": "What each answered, in order", "content": _list_of("results", _RESULT)}}
+ANSWERS: Schema = {
+    "200": {"description": "What each answered, in order", "content": _list_of("results", _RESULT)},
+    "default": refusal("What a function raised: the status is its own to choose"),
+}

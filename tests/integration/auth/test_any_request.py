@@ -1,0 +1,172 @@
+"""Whatever is sent to whichever route of auth: never a fault, and every refusal in the words of this protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import tempfile
+from pathlib import Path
+from typing import Any, get_args
+from urllib.parse import quote, urlencode
+
+import httpx
+import msgspec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+
+from mbaas.config.settings import ProviderSettings, ThrottleSettings
+from tests.auth import Auth, make_config, open_auth
+from tests.conftest import SOAK
+
+_numbers = itertools.count(1)
+PARAMETERS = "grant_type redirect_to provider scope page per_page type token code state user_id action before".split()
+PLAUSIBLE = st.sampled_from(
+    "ada@example.com +491701234567 password refresh_token pkce id_token signup magiclink recovery email_change sms "
+    "phone_change invite email totp phone webauthn global local others github s256 plain none 8760h 123456 en "
+    "x@x -1 0 9999999999999999999 2024-01-01T00:00:00Z a.b.c eyJhbGciOiJub25lIn0.e30. authenticated {} \0 😀".split(" ")
+)  # fmt: skip
+TEXTS = st.one_of(PLAUSIBLE, st.uuids().map(str), st.text(max_size=20), st.binary(max_size=40).map(lambda b: b.hex()))
+VALUES = st.recursive(
+    st.one_of(TEXTS, st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(TEXTS, inner, max_size=3)),
+    max_leaves=6,
+)
+
+
+class Route(msgspec.Struct, frozen=True):
+    """fields: what its body may have."""
+
+    method: str
+    path: str
+    fields: tuple[str, ...]
+
+
+def routes_with_bodies(app: Litestar) -> list[Route]:
+    found = []
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for handler in route.route_handlers:
+                methods = handler.http_methods - {"OPTIONS"}
+                found += [Route(method, route.path, fields_of(handler)) for method in sorted(methods)]
+    return sorted(found, key=lambda route: (route.path, route.method))
+
+
+def fields_of(handler: HTTPRouteHandler) -> tuple[str, ...]:
+    """The keys of a body, those of bodies inside of it with them."""
+    field = handler.parsed_data_field
+    return () if field is None else tuple(names_in(field.annotation))
+
+
+def names_in(annotation: Any) -> list[str]:
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        return [name for one in msgspec.structs.fields(annotation) for name in (one.encode_name, *names_in(one.type))]
+    return [name for inner in get_args(annotation) for name in names_in(inner)]
+
+
+@st.composite
+def requests(draw: st.DrawFn, routes: list[Route]) -> tuple[str, str, bytes, str, dict[str, str]]:
+    """Method, path and query, body, by whom, and further headers."""
+    route = draw(st.sampled_from(routes))
+    parts = ["\0" if "{" in part else part for part in route.path.split("/")]
+    path = "/".join(quote(draw(TEXTS), safe="") or "x" if part == "\0" else part for part in parts)
+    query = urlencode(draw(st.dictionaries(st.sampled_from(PARAMETERS), TEXTS, max_size=2)), errors="replace")
+    known = st.dictionaries(st.sampled_from(route.fields), VALUES, max_size=4) if route.fields else st.just({})
+    typed = st.dictionaries(st.sampled_from(route.fields), TEXTS, max_size=4) if route.fields else st.just({})
+    body = draw(st.one_of(typed.map(encoded), known.map(encoded), VALUES.map(encoded), st.binary(max_size=30)))
+    headers = draw(st.sampled_from([{}, {"x-supabase-api-version": "2024-01-01"}, {"content-type": "text/plain"}]))
+    return route.method, f"{path}?{query}", body, draw(st.sampled_from(["nobody", "anon", "user", "service"])), headers
+
+
+def encoded(value: Any) -> bytes:
+    return msgspec.json.encode(value) if not has_surrogates(value) else b'"\\ud800"'
+
+
+def has_surrogates(value: Any) -> bool:
+    try:
+        msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+class Callers:
+    """Tokens by who they are of. A user who signed out, or is gone, is followed by another."""
+
+    def __init__(self, auth: Auth) -> None:
+        self._auth = auth
+        self._token: str | None = None
+
+    async def headers(self, actor: str) -> dict[str, str]:
+        if actor == "nobody":
+            return {}
+        if actor == "user":
+            return self._auth.headers(self._token or await self._sign_up())
+        return self._auth.headers(key=self._auth.service_key if actor == "service" else None)
+
+    async def look(self) -> None:
+        """Whether the user is still signed in."""
+        if self._token and (await self._auth.get("/user", token=self._token)).status_code != 200:
+            self._token = None
+
+    async def _sign_up(self) -> str:
+        self._token = str((await self._auth.sign_up(f"u{next(_numbers)}@example.com"))["access_token"])
+        return self._token
+
+
+def test_no_request_is_a_fault_and_every_refusal_has_a_code_and_words(database_url: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="mbaas-auth-") as name, asyncio.Runner() as runner:
+        config = make_config(
+            Path(name),
+            autoconfirm=True,
+            passkeys=True,
+            manual_linking=True,
+            providers={"github": ProviderSettings(client_id="id", client_secret="secret")},
+            throttle=ThrottleSettings(pair=0, account=0, ip=0, messages=0),
+        )
+        stack = contextlib.AsyncExitStack()
+        auth = runner.run(stack.enter_async_context(open_auth(database_url, config)))
+        callers = Callers(auth)
+
+        async def ask(method: str, target: str, body: bytes, actor: str, more: dict[str, str]) -> httpx.Response:
+            headers = {"content-type": "application/json", **await callers.headers(actor), **more}
+            answer = await auth.client.request(method, target, content=body, headers=headers)
+            if method != "GET":
+                await callers.look()
+            return answer
+
+        @given(asked=requests(routes_with_bodies(auth.app.litestar)))
+        @settings(
+            max_examples=5_000 if SOAK else 200,
+            deadline=None,
+            derandomize=not SOAK,
+            database=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        )
+        def try_(asked: tuple[str, str, bytes, str, dict[str, str]]) -> None:
+            check(runner.run(ask(*asked)))
+
+        try:
+            try_()
+        finally:
+            runner.run(stack.aclose())
+
+
+def check(answer: httpx.Response) -> None:
+    assert answer.status_code < 500, answer.text
+    if answer.status_code < 400:
+        return
+    assert answer.headers["content-type"].startswith("application/json"), answer.headers
+    said = answer.json()
+    if "x-supabase-api-version" in answer.headers:
+        assert isinstance(said["code"], str)
+        assert said["message"]
+    elif "error" in said:  # OAuth's own form (RFC 6749 section 5.2)
+        assert said["error_description"]
+    else:
+        assert said["code"] == answer.status_code
+        assert isinstance(said["error_code"], str)
+        assert said["msg"]
