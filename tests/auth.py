@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import email
 import email.policy
+import functools
 import io
 import re
 import tempfile
@@ -209,14 +210,18 @@ class Landed(msgspec.Struct, frozen=True):
 
 def read_mails(folder: Path, to: str | None = None) -> list[Letter]:
     """What was left in a folder for a developer, oldest first."""
-    letters = []
-    for path in sorted(folder.glob("*.eml")):
-        message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
-        text, html = message.get_body(("plain",)), message.get_body(("html",))
-        assert text is not None
-        assert html is not None
-        letters.append(Letter(message["to"], message["subject"], text.get_content(), html.get_content()))
+    letters = [_letter(path) for path in sorted(folder.glob("*.eml"))]
     return [letter for letter in letters if to is None or letter.to == to]
+
+
+@functools.cache
+def _letter(path: Path) -> Letter:
+    """A file is there whole or not at all, and stays as it is."""
+    message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+    text, html = message.get_body(("plain",)), message.get_body(("html",))
+    assert text is not None
+    assert html is not None
+    return Letter(message["to"], message["subject"], text.get_content(), html.get_content())
 
 
 def make_config(

@@ -7,6 +7,7 @@ import itertools
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -14,14 +15,30 @@ import pytest
 from mbaas.adapters.postgres.cluster.initialise import OWNER
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres
+from tests.distribution import ByFile, place
 from tests.throwaway import throw_away_directory
 
 SOAK = bool(os.environ.get("MBAAS_SOAK"))
+# Nobody here meets an authority of the world's: to read a machine's some hundred took 60 ms of each new HTTP client.
+os.environ.pop("SSL_CERT_FILE", None)
+os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
+# Servers and commands are started by the dozen: they compile what they import once.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 _numbers = itertools.count(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite-golden", action="store_true", help="write tests/golden anew from what the code gives")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
 
 
 @pytest.fixture
@@ -58,7 +75,8 @@ async def database_url(cluster: EmbeddedPostgres) -> AsyncIterator[str]:
     """The URL of an empty database of this test's own."""
     name = f"t{os.getpid()}_{next(_numbers)}"
     admin = await asyncpg.connect(cluster.admin_url("postgres"))
-    await admin.execute(f"create database {name} owner {OWNER}")
+    # Copied as files: what the first connection of a database prepares comes along.
+    await admin.execute(f"create database {name} owner {OWNER} strategy file_copy")
     yield cluster.url(name)
     await admin.execute(f"drop database {name} with (force)")
     await admin.close()

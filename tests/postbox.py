@@ -62,14 +62,14 @@ class Postbox:
         return self.answer
 
 
-def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
-    good = isinstance(data, LoginPassword) and (data.login, data.password) == (b"me", b"secret")
-    return AuthResult(success=good, handled=good)
-
-
 @contextlib.contextmanager
-def serving(box: Postbox, port: int, **options: Any) -> Iterator[None]:
-    """The server, for a block."""
+def serving(box: Postbox, port: int, *, password: str = "secret", **options: Any) -> Iterator[None]:
+    """The server, for a block. password: of its user ``me``."""
+
+    def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
+        good = isinstance(data, LoginPassword) and (data.login, data.password) == (b"me", password.encode())
+        return AuthResult(success=good, handled=good)
+
     controller = Controller(
         box, hostname="127.0.0.1", port=port, authenticator=authenticate, auth_require_tls=False, **options
     )

@@ -187,7 +187,10 @@ class _Author:
 
     def _case(self, depth: int) -> str:
         otherwise = self.pick("", f" else {self.boolean(depth)}")
-        return f"(case when {self.boolean(depth)} then {self.boolean(depth)}{otherwise} end) is not distinct from true"
+        then = self.boolean(depth)
+        if then == "null" and otherwise in ("", " else null"):  # which would be a text
+            then = "null::boolean"
+        return f"(case when {self.boolean(depth)} then {then}{otherwise} end) is not distinct from true"
 
     def _comparison(self, depth: int) -> str:
         kind = self.pick("uuid", "text", "text", "number", "number", "instant", "date", "time", "span", "json", "bool")
@@ -257,9 +260,10 @@ class _Author:
 
     def value(self, kind: str, depth: int) -> str:
         if depth > 0 and kind in {"text", "number", "instant", "date", "json"} and self.pick(True, False):
-            return str(self.pick(*_MADE[kind])).format(
-                *(self.value(kind, depth - 1) for _ in range(2)), n=self.pick("n", "1", "0"), span=self.pick(*SPANS)
-            )
+            parts = [self.value(kind, depth - 1) for _ in range(2)]
+            if kind in {"instant", "date"} and parts[0].startswith("'"):  # bare, it would be an interval, or a text
+                parts[0] = {"instant": "timestamptz ", "date": "date "}[kind] + parts[0]
+            return str(self.pick(*_MADE[kind])).format(*parts, n=self.pick("n", "1", "0"), span=self.pick(*SPANS))
         return str(self.pick(*_VALUES[kind]))
 
 

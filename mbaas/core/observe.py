@@ -96,6 +96,13 @@ class SecurityEvent(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
+class SignInFailed(msgspec.Struct, frozen=True):
+    """A password or a code was wrong, or nobody's. purpose: which of them. network: where it came from; never whose."""
+
+    purpose: str
+    network: str
+
+
 class CatalogInForce(msgspec.Struct, frozen=True):
     """A migration was applied somewhere, and this server answers by it from now on."""
 
@@ -151,6 +158,7 @@ Observation: TypeAlias = (
     | SendGivenUp
     | TemplateFailed
     | SecurityEvent
+    | SignInFailed
     | CatalogInForce
     | CatalogNotTaken
     | ConfigNotTaken

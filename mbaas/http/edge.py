@@ -48,6 +48,7 @@ from mbaas.http.logs import REQUEST_ID, Log
 from mbaas.http.metrics import Metrics
 from mbaas.http.proxies import UNIX, Proxies
 from mbaas.http.ratelimit import RateLimiter
+from mbaas.http.redact import redact_answer
 from mbaas.http.respond import ASGIApp, Header, Receive, Reply, Scope, Send, send_reply
 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
@@ -378,7 +379,7 @@ class Edge:
             )
         elif isinstance(error, RateLimited):
             self._metrics.count("rate_limited", bounds.name)
-        return reply
+        return redact_answer(reply)
 
     async def _live(self, scope: Scope) -> Reply:
         return _read_only(scope, self._health.live())

@@ -11,7 +11,7 @@ import base64
 import hmac
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import msgspec
 from joserfc import jwt
@@ -54,10 +54,11 @@ class _Known(msgspec.Struct, frozen=True):
 
 
 class Revocation(msgspec.Struct, frozen=True):
-    """A user's or a session's tokens are not good any more. until, forget_at: unix seconds; tokens of that subject that
-    are not good for another reason after ``forget_at`` need not be known."""
+    """A user's or a session's tokens are not good any more; or of a session that was ``lowered``, those issued up to
+    ``until`` not for ``aal2``. until, forget_at: unix seconds; tokens of that subject that are not good for another
+    reason after ``forget_at`` need not be known."""
 
-    reason: Revoked
+    reason: Revoked | Literal["lowered"]
     until: float
     forget_at: float
 
@@ -194,7 +195,12 @@ class Authenticator:
             raise TokenInvalid("the token names no user")
         for name in (subject, claims.get("session_id")):
             revocation = self._revoked.get(name) if isinstance(name, str) else None
-            if revocation is not None and now < revocation.until:
+            if revocation is None:
+                continue
+            if revocation.reason == "lowered":
+                if (_seconds(claims, "iat") or 0) <= revocation.until:
+                    claims = _without_factors(claims)
+            elif now < revocation.until:
                 raise TokenRevoked(revocation.reason)
         return Identity(role=cast(Role, role), claims=claims), expires
 
@@ -207,6 +213,18 @@ class Authenticator:
 
 def _is_of(identity: Identity, subjects: Mapping[str, Revocation]) -> bool:
     return identity.user_id in subjects or identity.session_id in subjects
+
+
+def _without_factors(claims: dict[str, Any]) -> dict[str, Any]:
+    """What the session still stands for: as its next token will have it."""
+    ways = claims.get("amr")
+    kept = [way for way in ways if not _is_second(way)] if isinstance(ways, list) else []
+    return {**claims, "aal": "aal1", "amr": kept}
+
+
+def _is_second(way: Any) -> bool:
+    method = way.get("method") if isinstance(way, dict) else None
+    return method == "totp" or str(method).startswith("mfa/")
 
 
 def _until(retired_at: int | None) -> float:

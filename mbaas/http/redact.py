@@ -10,6 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
+from mbaas.http.respond import Reply
+
 HIDDEN = "***"
 
 _NAMES = frozenset(
@@ -26,11 +30,14 @@ _PARAMETERS = (
 )
 _WORDS = "password|passwd|secret|token|apikey|api_key|authorization|otp|[a-z_]+_(?:token|secret|password|key)"
 
+_JWT = r"\beyJ[\w-]{4,}\.[\w-]+(?:\.[\w-]*)?"  # RFC 7519, RFC 7516
+_KEY = r"\bsb_(?:secret|publishable)_[\w-]+"
+_KEYS = re.compile(f"{_JWT}|{_KEY}".encode())
 _LOOKS = re.compile(
     "|".join(
         (
-            r"(?P<jwt>\beyJ[\w-]{4,}\.[\w-]+(?:\.[\w-]*)?)",  # RFC 7519, RFC 7516
-            r"(?P<key>\bsb_(?:secret|publishable)_[\w-]+)",
+            f"(?P<jwt>{_JWT})",
+            f"(?P<key>{_KEY})",
             r"(?P<hash>\$(?:argon2\w*|2[aby]|scrypt)\$[^\s'\"]+)",
             r"(?P<pem>-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z))",
             r"(?P<scheme>\b(?:bearer|basic)\s+)[\w.~+/=-]{6,}",  # RFC 6750, RFC 7617
@@ -50,6 +57,16 @@ def redact_text(text: str) -> str:
     'GET /verify?token=***&type=signup'
     """
     return _LOOKS.sub(_hide, text)
+
+
+def redact_answer(reply: Reply) -> Reply:
+    """An error without the keys and tokens that a caller put where names and values belong.
+
+    >>> redact_answer(Reply(400, b'{"message":"no sb_secret_abc"}')).body
+    b'{"message":"no ***"}'
+    """
+    body = _KEYS.sub(HIDDEN.encode(), reply.body)
+    return reply if body == reply.body else msgspec.structs.replace(reply, body=body)
 
 
 def _hide(found: re.Match[str]) -> str:

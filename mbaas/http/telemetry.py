@@ -25,6 +25,7 @@ from mbaas.core.observe import (
     SecurityEvent,
     SendFailed,
     SendGivenUp,
+    SignInFailed,
     TemplateFailed,
 )
 from mbaas.http.logs import Log
@@ -62,6 +63,7 @@ COUNTED: dict[type, str] = {
     SecurityEvent: "kind",
     SendFailed: "channel",
     SendGivenUp: "channel",
+    SignInFailed: "purpose",
     TemplateFailed: "kind",
 }
 """What is counted, and the field that tells its kinds apart: one of few values, never one that callers choose."""

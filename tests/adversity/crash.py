@@ -21,6 +21,7 @@ from typing import TypeVar
 _WRITE_LIMIT_S = 10.0  # no single write may hang that long
 _FIRST_START_S = 60.0
 _PATIENCE_S = 10.0
+_PAUSE_S = 0.05  # after a failure, as a client would: or the writers take the processor from who is to come back
 T = TypeVar("T")
 
 
@@ -28,7 +29,8 @@ T = TypeVar("T")
 class Report:
     """What a run saw.
 
-    restarts_s: for each kill, the time until a write that began after it was acknowledged. errors: what writes raised
+    start_s: from the first start to the first acknowledged write: how fast this machine is just now. restarts_s: for each
+    kill, the time until a write that began after it was acknowledged. errors: what writes raised
     once the first had been acknowledged.
     """
 
@@ -37,6 +39,7 @@ class Report:
     attempted: int = 0
     slowest_failure_s: float = 0.0
     errors: set[type[Exception]] = field(default_factory=set)
+    start_s: float = 0.0
     restarts_s: list[float] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
     torn: dict[int, int] = field(default_factory=dict)
@@ -68,6 +71,7 @@ async def run_crashes(
     """
     dice = random.Random(seed)
     report = Report(seed)
+    started = time.monotonic()
     process = subprocess.Popen(command)
     numbers = itertools.count()
     latest = [0.0]  # when the latest acknowledged write began
@@ -85,7 +89,7 @@ async def run_crashes(
                 if latest[0]:
                     report.errors.add(type(error))
                     report.slowest_failure_s = max(report.slowest_failure_s, time.monotonic() - began)
-                await asyncio.sleep(0.01)  # as a client would
+                await asyncio.sleep(_PAUSE_S)
                 continue
             async with acknowledged:
                 report.acknowledged.add(number)
@@ -112,13 +116,14 @@ async def run_crashes(
     tasks = [asyncio.create_task(keep_writing()) for _ in range(writers)]
     try:
         await until(lambda: bool(report.acknowledged), _FIRST_START_S)
+        report.start_s = time.monotonic() - started
         for _ in range(kills):
             enough = len(report.acknowledged) + dice.randrange(1, 200)
             await until(lambda enough=enough: len(report.acknowledged) >= enough, 30.0)
             await asyncio.sleep(dice.uniform(0.0, 0.02))  # anywhere within a write, not only right after one
             killed = await kill()
             since = time.monotonic()
-            await until(lambda since=since: latest[0] > since, 30.0)
+            await until(lambda since=since: latest[0] > since, _FIRST_START_S)
             report.restarts_s.append(time.monotonic() - killed)
     finally:
         for task in tasks:

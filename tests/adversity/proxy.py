@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that can be cut, stalled, closed and made slow, in front of a unix socket."""
+"""A TCP proxy on loopback that can be cut, stalled, closed and made slow, in front of a unix socket or another port."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from types import TracebackType
 
 
 class FaultProxy:
-    """``async with FaultProxy(socket_path) as proxy``: listens on ``proxy.port``, passes on what comes.
+    """``async with FaultProxy(target) as proxy``: listens on ``proxy.port``, passes on what comes.
 
+    target: a socket's path, or a port of this machine.
     latency_s: added to each chunk, in both directions.
     """
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path | int) -> None:
         self._target = target
         self._server: asyncio.Server | None = None
         self._pipes: set[asyncio.Task[None]] = set()
@@ -72,7 +73,10 @@ class FaultProxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            far_reader, far_writer = await asyncio.open_unix_connection(str(self._target))
+            if isinstance(self._target, int):
+                far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            else:
+                far_reader, far_writer = await asyncio.open_unix_connection(str(self._target))
         except OSError:
             writer.transport.abort()
             return

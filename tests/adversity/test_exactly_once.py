@@ -49,7 +49,7 @@ __all__ = ["sample_template"]
 async def behind(cluster: EmbeddedPostgres, sample_template: str) -> AsyncIterator[tuple[Api, FaultProxy]]:
     """The sample app on a database behind a proxy."""
     name = f"lost_{uuid.uuid4().hex}"
-    await run_sql(cluster.url("postgres"), f"create database {name} template {sample_template}")
+    await run_sql(cluster.url("postgres"), f"create database {name} template {sample_template} strategy file_copy")
     socket = next(Path(cluster.url(name).split("host=")[1].split("&")[0]).glob(".s.PGSQL.*[0-9]"))
     async with FaultProxy(socket) as proxy:
         database = Database(f"postgresql://{OWNER}@127.0.0.1:{proxy.port}/{name}", connections=2, unsafe_dev=True)

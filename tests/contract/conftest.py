@@ -37,6 +37,7 @@ from mbaas.adapters.postgres.embedded import EmbeddedPostgres
 pytest.register_assert_rewrite("tests.contract.rest")
 
 from tests.contract.rest import Python, Scene  # noqa: E402
+from tests.throwaway import throw_away_directory  # noqa: E402
 
 HERE = Path(__file__).parent
 READY_S = 60
@@ -125,9 +126,8 @@ def running(root: Path, *, database_url: str | None = None, environ: dict[str, s
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """One server for all tests of the session, with the collections of ``project/``."""
-    with tempfile.TemporaryDirectory(prefix="mbaas-contract-", ignore_cleanup_errors=True) as name:
+    with throw_away_directory("mbaas-contract-") as name:
         root = Path(name)
-        root.chmod(0o755)
         shutil.copytree(HERE / "project", root, dirs_exist_ok=True)
         with running(root) as started:
             yield started
@@ -357,12 +357,14 @@ def supabase_js(server: Server) -> Iterator[Js]:
             "MBAAS_SERVICE_KEY": server.service_key,
         },
     )
-    yield Js(process)
-    assert process.stdin is not None
-    process.stdin.close()
-    process.wait(10)
-    assert process.stdout is not None
-    process.stdout.close()
+    try:
+        yield Js(process)
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(10)
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 @pytest.fixture(scope="session")

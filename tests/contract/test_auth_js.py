@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import email
-import email.policy
 import json
 import re
 import uuid
@@ -13,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
+from tests.contract import auth_flows
 from tests.contract.conftest import Js, Server
 
 PASSWORD = "correct horse battery"
@@ -29,19 +28,8 @@ def claims(token: str) -> dict[str, Any]:
 
 async def mail_to(server: Server, to: str) -> str:
     """The text of the newest mail to an address, as it was left for a developer. Waits for the one being written."""
-    for _ in range(200):
-        found = []
-        for path in (server.root / ".mbaas" / "mail").glob("*.eml"):
-            message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
-            if message["to"] and to in message["to"]:
-                found.append((path.stat().st_mtime_ns, message))
-        if found:
-            body = max(found, key=lambda pair: pair[0])[1].get_body(("plain",))
-            assert body is not None
-            return str(body.get_content())
-        async with httpx.AsyncClient() as client:
-            await client.get(f"{server.url}/health/live")
-    raise AssertionError(f"no mail to {to}")
+    await auth_flows.mail_to(server, to)
+    return auth_flows.mails_to(server, to)[-1].text
 
 
 def link_in(text: str) -> str:

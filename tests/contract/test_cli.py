@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 import subprocess
 import sys
-import time
+import tomllib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +30,35 @@ def run(root: Path, *words: str, code: int = 0) -> Any:
     return json.loads(done.stdout)
 
 
-@pytest.fixture
-def project() -> Iterator[Path]:
+@pytest.fixture(scope="module")
+def fresh() -> Iterator[Path]:
+    """What ``mbaas init`` writes."""
     with throw_away_directory("mbaas-cli-") as name:
         run(Path(name), "init")
         yield Path(name)
+
+
+@pytest.fixture
+def project(fresh: Path) -> Iterator[Path]:
+    """A project of the test's own."""
+    with throw_away_directory("mbaas-cli-") as name:
+        shutil.copytree(fresh, name, dirs_exist_ok=True)
+        yield Path(name)
+
+
+@pytest.fixture(scope="module")
+def started(fresh: Path) -> Iterator[Server]:
+    with throw_away_directory("mbaas-cli-") as name:
+        shutil.copytree(fresh, name, dirs_exist_ok=True)
+        with running(Path(name)) as server:
+            yield server
+
+
+@pytest.fixture
+def server(started: Server) -> Server:
+    """A running one for all, with the keys that it has by now."""
+    secrets = tomllib.loads((started.root / ".mbaas" / "secrets.toml").read_text())
+    return replace(started, anon_key=secrets["anon_key"], service_key=secrets["service_key"])
 
 
 def test_init_writes_a_project_once(project: Path) -> None:
@@ -66,17 +92,16 @@ def test_migrations_from_plan_to_down(project: Path) -> None:
     assert run(project, "migrate", "plan")["steps"] == []
 
 
-def test_keys_users_and_migrations_of_a_running_server(project: Path) -> None:
-    with running(project) as server:
-        who = ("ada@example.com", "--password", "correct horse battery", "--url", server.url)
-        assert run(project, "users", "create", *who)["email"] == "ada@example.com"
-        assert run(project, "users", "create", *who, code=1)["error"] == "refused"
-        assert run(project, "migrate", "plan")["steps"] == []
-        rotated = run(project, "keys", "rotate")
-        assert rotated["anon_key"] != server.anon_key
-        with httpx.Client(base_url=server.url) as client:
-            wait_for(server, lambda: status(client, rotated["anon_key"]) == 200)
-            assert status(client, server.anon_key) == 401
+def test_keys_users_and_migrations_of_a_running_server(server: Server) -> None:
+    who = ("ada@example.com", "--password", "correct horse battery", "--url", server.url)
+    assert run(server.root, "users", "create", *who)["email"] == "ada@example.com"
+    assert run(server.root, "users", "create", *who, code=1)["error"] == "refused"
+    assert run(server.root, "migrate", "plan")["steps"] == []
+    rotated = run(server.root, "keys", "rotate")
+    assert rotated["anon_key"] != server.anon_key
+    with httpx.Client(base_url=server.url) as client:
+        wait_for(server, lambda: status(client, rotated["anon_key"]) == 200)
+        assert status(client, server.anon_key) == 401
 
 
 def status(client: httpx.Client, key: str) -> int:
@@ -93,12 +118,11 @@ def wait_for(server: Server, condition: Callable[[], bool], limit_s: float = 20.
     raise AssertionError("it did not come to hold")
 
 
-def test_a_second_server_on_one_data_directory_is_refused(project: Path) -> None:
-    with running(project) as server:
-        told = run(project, "serve", "--port", "0", code=2)
-        assert "another" in told["message"]
-        with httpx.Client(base_url=server.url) as client:
-            assert client.get("/health/ready").status_code == 200
+def test_a_second_server_on_one_data_directory_is_refused(server: Server) -> None:
+    told = run(server.root, "serve", "--port", "0", code=2)
+    assert "another" in told["message"]
+    with httpx.Client(base_url=server.url) as client:
+        assert client.get("/health/ready").status_code == 200
 
 
 def test_a_weak_secret_keeps_the_server_from_starting(project: Path) -> None:
@@ -112,28 +136,26 @@ def test_a_weak_secret_keeps_the_server_from_starting(project: Path) -> None:
     assert not (project / ".mbaas" / "postgres").exists()
 
 
-def test_users_are_imported_and_their_sessions_ended(project: Path) -> None:
+def test_users_are_imported_and_their_sessions_ended(server: Server) -> None:
     stored = bcrypt.hashpw(b"from elsewhere", bcrypt.gensalt(4)).decode()
-    table = f"email,password_hash,email_confirm\nada@example.com,{stored},true\nbob@example.com,md5,true\n"
-    (project / "users.csv").write_text(table)
-    with running(project) as server:
-        for dry_run in (True, False):
-            options = ["--dry-run"] if dry_run else []
-            told = run(project, "users", "import", "users.csv", *options, "--url", server.url, code=1)
-            assert (told["created"], told["existing"], told["dry_run"]) == (1, 0, dry_run)
-            assert [(one["index"], one["email"]) for one in told["rejected"]] == [(1, "bob@example.com")]
-        body = {"email": "ada@example.com", "password": "from elsewhere"}
-        token = "/auth/v1/token?grant_type=password"
-        session = httpx.post(server.url + token, json=body, headers=server.headers()).json()
-        who = session["user"]["id"]
-        (listed,) = run(project, "users", "sessions", "list", who, "--url", server.url)["sessions"]
-        assert listed["ip"] == "127.0.0.1"
-        assert run(project, "users", "sessions", "revoke", who, "--url", server.url, code=1)["error"] == "query_invalid"
-        assert run(project, "users", "sessions", "revoke", who, listed["id"], "--url", server.url) == {"ended": 1}
-        assert run(project, "users", "sessions", "revoke", who, "--all", "--url", server.url) == {"ended": 0}
-        # The API, which asks no table for it, hears of it within five seconds.
-        began = time.monotonic()
-        headers = server.headers(session["access_token"])
-        while (answer := httpx.get(f"{server.url}/rest/v1/notes", headers=headers)).status_code == 200:
-            assert time.monotonic() < began + 5
-        assert (answer.status_code, answer.json()["code"]) == (401, "PGRST301")
+    table = f"email,password_hash,email_confirm\neve@example.com,{stored},true\nbob@example.org,md5,true\n"
+    (server.root / "users.csv").write_text(table)
+    for dry_run in (True, False):
+        options = ["--dry-run"] if dry_run else []
+        told = run(server.root, "users", "import", "users.csv", *options, "--url", server.url, code=1)
+        assert (told["created"], told["existing"], told["dry_run"]) == (1, 0, dry_run)
+        assert [(one["index"], one["email"]) for one in told["rejected"]] == [(1, "bob@example.org")]
+    body = {"email": "eve@example.com", "password": "from elsewhere"}
+    token = "/auth/v1/token?grant_type=password"
+    session = httpx.post(server.url + token, json=body, headers=server.headers()).json()
+    who = session["user"]["id"]
+    (listed,) = run(server.root, "users", "sessions", "list", who, "--url", server.url)["sessions"]
+    assert listed["ip"] == "127.0.0.1"
+    assert run(server.root, "users", "sessions", "revoke", who, "--url", server.url, code=1)["error"] == "query_invalid"
+    assert run(server.root, "users", "sessions", "revoke", who, listed["id"], "--url", server.url) == {"ended": 1}
+    assert run(server.root, "users", "sessions", "revoke", who, "--all", "--url", server.url) == {"ended": 0}
+    # The API, which asks no table for it, hears of it within five seconds.
+    headers = server.headers(session["access_token"])
+    wait_for(server, lambda: httpx.get(f"{server.url}/rest/v1/notes", headers=headers).status_code != 200, 5.0)
+    answer = httpx.get(f"{server.url}/rest/v1/notes", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (401, "PGRST301")

@@ -98,8 +98,8 @@ def test_the_service_key_in_a_browser_is_noticed_and_the_key_told_to_nobody(serv
         client.get("/rest/v1/notes", headers={"apikey": key, "origin": key, "sec-fetch-site": "cross-site"})
         client.post("/rest/v1/notes", json={"text": key, key: 1}, headers={"apikey": key})
         client.post("/auth/v1/token", params={"grant_type": key}, json={"password": key}, headers={"apikey": f"{key}x"})
-    while "service_key_in_browser" not in log(server):  # written by a thread of its own, now and then
-        pass
+    # Written by a thread of its own, now and then.
+    wait_for(server, lambda: "service_key_in_browser" in log(server))
     lines = [json.loads(line) for line in log(server).splitlines() if line.startswith("{")]
     told = [line for line in lines if line["event"] == "service_key_in_browser"]
     assert [(line["origin"], line["request_id"], line["level"]) for line in told] == [

@@ -25,6 +25,7 @@ from tests.contract.conftest import Server, start_server, stop_server
 from tests.throwaway import throw_away_directory
 
 LIVE_S = 5.0
+LOOK_S = 0.02  # from one look to the next: who looks all the time takes the processor from the nodes
 MORE = "00000000-0000-4000-8000-000000000001"
 MOOD = 'mood = { type = "int" }'
 UPSERT = "resolution=merge-duplicates,return=representation"
@@ -67,6 +68,7 @@ class Nodes:
         for client, server in zip(self.clients, self.servers, strict=True):
             while not condition(client):
                 assert time.monotonic() < since + LIVE_S, (server.root / "serve.log").read_text()[-3000:]
+                time.sleep(LOOK_S)
 
     def log(self, number: int) -> list[dict[str, Any]]:
         text = (self.servers[number].root / "serve.log").read_text()
@@ -199,12 +201,14 @@ def test_a_file_with_a_fault_changes_nothing_and_is_told_with_its_line(nodes: No
     found: list[dict[str, Any]] = []
     began = time.monotonic()
     while not found and time.monotonic() < began + LIVE_S:
+        time.sleep(LOOK_S)
         found = [line for line in nodes.log(1) if line["event"] == "config_not_taken"]
     assert "mbaas.toml:6: collections.notes.rules.select" in found[0]["reason"]
     assert texts(nodes.clients[1]) == texts(nodes.clients[0]) >= {"plain"}
     nodes.write(root=root, select="true")
     while not [line for line in nodes.log(1) if line["event"] == "config_waits" and line["unapplied"]]:
         assert time.monotonic() < began + 2 * LIVE_S
+        time.sleep(LOOK_S)
     assert "dark" not in texts(nodes.clients[1]), "a file alone is not in force"
 
 

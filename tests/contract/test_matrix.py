@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from joserfc.jwk import OctKey
 from mbaas.adapters.secrets import load_or_create
 from mbaas.config.load import load
 from tests.contract.conftest import Server, running
+from tests.throwaway import throw_away_directory
 
 HERE = Path(__file__).parent
 CATALOG = load(HERE / "matrix" / "mbaas.toml", {}).catalog
@@ -41,13 +41,19 @@ class Scene:
     people: dict[str, str]
     hubs: dict[str, str]
     rows: dict[str, dict[str, Row]] = field(default_factory=dict)
+    clients: dict[str, httpx.Client] = field(default_factory=dict)
 
     def client(self, actor: str) -> httpx.Client:
+        """The one of that actor, which keeps its connection."""
+        if actor not in self.clients:
+            self.clients[actor] = self._connected(actor)
+        return self.clients[actor]
+
+    def _connected(self, actor: str) -> httpx.Client:
         headers = self.server.headers(key=self.server.service_key)
         if actor != "service":
             headers = self.server.headers(self.tokens.get(actor))
-        # Without certificates to load, which took most of a request's time here.
-        return httpx.Client(base_url=self.server.url + "/rest/v1", headers=headers, verify=False, trust_env=False)
+        return httpx.Client(base_url=self.server.url + "/rest/v1", headers=headers)
 
 
 # --- the oracle ------------------------------------------------------------------------------------------------------
@@ -105,12 +111,14 @@ def forged(server: Server, claims: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="module")
 def scene() -> Iterator[Scene]:
-    with tempfile.TemporaryDirectory(prefix="mbaas-matrix-", ignore_cleanup_errors=True) as name:
+    with throw_away_directory("mbaas-matrix-") as name:
         root = Path(name)
-        root.chmod(0o755)
         shutil.copytree(HERE / "matrix", root, dirs_exist_ok=True)
         with running(root) as server:
-            yield furnish(server)
+            made = furnish(server)
+            yield made
+            for client in made.clients.values():
+                client.close()
 
 
 def furnish(server: Server) -> Scene:
@@ -129,11 +137,11 @@ def furnish(server: Server) -> Scene:
     }
     tokens["expired"] = forged(server, past)
     made = Scene(server, tokens, people, {})
-    with made.client("service") as client:
-        for hub in ("open", "closed"):
-            made.hubs[hub] = create(client, "hubs", {"name": hub})["id"]
-        create(client, "members", {"hub": made.hubs["open"], "person": people["owner"]})
-    reset(made)
+    client = made.client("service")
+    for hub in ("open", "closed"):
+        made.hubs[hub] = create(client, "hubs", {"name": hub})["id"]
+    create(client, "members", {"hub": made.hubs["open"], "person": people["owner"]})
+    reset(made, *COLLECTIONS)
     return made
 
 
@@ -143,23 +151,26 @@ def create(client: httpx.Client, collection: str, body: Row) -> Row:
     return answer.json()[0]  # type: ignore[no-any-return]
 
 
-def reset(scene: Scene) -> None:
-    """Three rows in every collection: the owner's published and private one, the other's private one."""
-    with scene.client("service") as client:
-        for name in COLLECTIONS:
-            client.delete(f"/{name}?id=not.is.null").raise_for_status()
-            scene.rows[name] = {
-                label: create(client, name, {"author": scene.people[who], "hub": scene.hubs[hub], "title": label,
-                                             "published": published, "private": f"p-{label}", "sealed": "s"})
-                for label, who, hub, published in (
-                    ("public", "owner", "open", True), ("private", "owner", "open", False), ("foreign", "other", "closed", False),
-                )
-            }  # fmt: skip
+def reset(scene: Scene, *collections: str) -> None:
+    """Three rows in the collection: the owner's published and private one, the other's private one."""
+    client = scene.client("service")
+    rows = [
+        {"author": scene.people[who], "hub": scene.hubs[hub], "title": label,
+         "published": published, "private": f"p-{label}", "sealed": "s"}
+        for label, who, hub, published in (
+            ("public", "owner", "open", True), ("private", "owner", "open", False), ("foreign", "other", "closed", False),
+        )
+    ]  # fmt: skip
+    for name in collections:
+        client.delete(f"/{name}?id=not.is.null").raise_for_status()
+        made = client.post(f"/{name}", json=rows, headers={"prefer": "return=representation"})
+        assert made.status_code == 201, made.text
+        scene.rows[name] = {row["title"]: row for row in made.json()}
 
 
 def table(scene: Scene, collection: str) -> dict[str, Row]:
-    with scene.client("service") as client:
-        return {row["id"]: row for row in client.get(f"/{collection}").json()}
+    client = scene.client("service")
+    return {row["id"]: row for row in client.get(f"/{collection}").json()}
 
 
 STRIPPED = "application/vnd.pgrst.array+json;nulls=stripped"
@@ -295,58 +306,58 @@ def seen_by_graphql(client: httpx.Client, collection: str, row: Row) -> dict[str
 @pytest.mark.parametrize("collection", COLLECTIONS)
 def test_every_path_shows_the_same_rows(scene: Scene, collection: str, actor: str) -> None:
     oracle = Oracle(scene, actor)
-    with scene.client(actor) as client:
-        for label, row in scene.rows[collection].items():
-            expected = oracle.select(collection, row)
-            seen = seen_by_every_path(client, collection, row)
-            assert seen == dict.fromkeys(seen, expected), label
+    client = scene.client(actor)
+    for label, row in scene.rows[collection].items():
+        expected = oracle.select(collection, row)
+        seen = seen_by_every_path(client, collection, row)
+        assert seen == dict.fromkeys(seen, expected), label
 
 
 @pytest.mark.parametrize("actor", [actor for actor in ACTORS if actor != "expired"])
 @pytest.mark.parametrize("collection", COLLECTIONS)
 def test_masked_and_hidden_fields_never_show(scene: Scene, collection: str, actor: str) -> None:
     oracle = Oracle(scene, actor)
-    with scene.client(actor) as client:
-        for row in client.get(f"/{collection}").json():
-            own = actor == "service" or row["author"] == oracle.me
-            assert row["private"] == (f"p-{row['title']}" if own else None)
-            assert ("sealed" in row) == (actor == "service")
-        for row in client.get(f"/{collection}?select=title,author,peek_{collection}").json():
-            own = actor == "service" or row["author"] == oracle.me
-            shown = [row["title"], *([f"p-{row['title']}"] if own else []), *(["s"] if actor == "service" else [])]
-            assert row[f"peek_{collection}"] == ":".join(shown)
-        found = {row["title"] for row in client.get(f"/{collection}?private=like.p-*").json()}
-        visible = [row for row in scene.rows[collection].values() if oracle.select(collection, row)]
-        assert found == {row["title"] for row in visible if actor == "service" or row["author"] == oracle.me}
-        listed = graphql(client, f"{{ {collection}Collection {{ edges {{ node {{ title author private }} }} }} }}")
-        for edge in [] if listed is None else listed[f"{collection}Collection"]["edges"]:
-            own = actor == "service" or edge["node"]["author"] == oracle.me
-            assert edge["node"]["private"] == (f"p-{edge['node']['title']}" if own else None)
-        for query in ('(filter: {sealed: {eq: "s"}}) { totalCount }', "{ edges { node { sealed } } }"):
-            known = graphql(client, f"{{ {collection}Collection{query} }}")
-            assert (known is not None) == (actor == "service"), query
-        for query in (
-            "sealed=eq.s",
-            "select=sealed",
-            "order=sealed",
-            "or=(sealed.eq.s,title.eq.x)",
-            "select=x:sealed::text",
-        ):
-            assert client.get(f"/{collection}?{query}").status_code == (200 if actor == "service" else 400), query
+    client = scene.client(actor)
+    for row in client.get(f"/{collection}").json():
+        own = actor == "service" or row["author"] == oracle.me
+        assert row["private"] == (f"p-{row['title']}" if own else None)
+        assert ("sealed" in row) == (actor == "service")
+    for row in client.get(f"/{collection}?select=title,author,peek_{collection}").json():
+        own = actor == "service" or row["author"] == oracle.me
+        shown = [row["title"], *([f"p-{row['title']}"] if own else []), *(["s"] if actor == "service" else [])]
+        assert row[f"peek_{collection}"] == ":".join(shown)
+    found = {row["title"] for row in client.get(f"/{collection}?private=like.p-*").json()}
+    visible = [row for row in scene.rows[collection].values() if oracle.select(collection, row)]
+    assert found == {row["title"] for row in visible if actor == "service" or row["author"] == oracle.me}
+    listed = graphql(client, f"{{ {collection}Collection {{ edges {{ node {{ title author private }} }} }} }}")
+    for edge in [] if listed is None else listed[f"{collection}Collection"]["edges"]:
+        own = actor == "service" or edge["node"]["author"] == oracle.me
+        assert edge["node"]["private"] == (f"p-{edge['node']['title']}" if own else None)
+    for query in ('(filter: {sealed: {eq: "s"}}) { totalCount }', "{ edges { node { sealed } } }"):
+        known = graphql(client, f"{{ {collection}Collection{query} }}")
+        assert (known is not None) == (actor == "service"), query
+    for query in (
+        "sealed=eq.s",
+        "select=sealed",
+        "order=sealed",
+        "or=(sealed.eq.s,title.eq.x)",
+        "select=x:sealed::text",
+    ):
+        assert client.get(f"/{collection}?{query}").status_code == (200 if actor == "service" else 400), query
 
 
 @pytest.mark.parametrize("collection", COLLECTIONS)
 def test_an_expired_token_opens_nothing(scene: Scene, collection: str) -> None:
     row = scene.rows[collection]["public"]
-    with scene.client("expired") as client:
-        for method in ("GET", "HEAD", "POST", "PATCH", "DELETE"):
-            answer = client.request(
-                method, f"/{collection}?id=eq.{row['id']}", json=None if method in {"GET", "HEAD"} else {}
-            )
-            assert answer.status_code == 401
-            if method != "HEAD":
-                assert (answer.json()["code"], answer.json()["message"]) == ("PGRST303", "JWT expired")
-        assert client.post(f"/rpc/all_{collection}", json={}).status_code == 401
+    client = scene.client("expired")
+    for method in ("GET", "HEAD", "POST", "PATCH", "DELETE"):
+        answer = client.request(
+            method, f"/{collection}?id=eq.{row['id']}", json=None if method in {"GET", "HEAD"} else {}
+        )
+        assert answer.status_code == 401
+        if method != "HEAD":
+            assert (answer.json()["code"], answer.json()["message"]) == ("PGRST303", "JWT expired")
+    assert client.post(f"/rpc/all_{collection}", json={}).status_code == 401
     assert table(scene, collection)[row["id"]]["title"] == "public"
 
 
@@ -396,16 +407,16 @@ def test_inserts(scene: Scene, collection: str, actor: str, path: str, prefer: s
             if path == "bulk" and actor in scene.people:
                 body = [row, {**row, "id": str(uuid.uuid4())}]
             headers = {"prefer": prefer + (",resolution=merge-duplicates" if path == "upsert" else "")}
-            with scene.client(actor) as client:
-                if path == "graphql":
-                    shown = "records { id }" if prefer == "return=representation" else ""
-                    done = graphql(
-                        client,
-                        f"mutation ($o: [{collection}InsertInput!]!) {{ insertInto{collection}Collection(objects: $o) {{ affectedCount {shown} }} }}",
-                        o=[body],
-                    )
-                else:
-                    answer = client.post(f"/{collection}", json=body, headers=headers)
+            client = scene.client(actor)
+            if path == "graphql":
+                shown = "records { id }" if prefer == "return=representation" else ""
+                done = graphql(
+                    client,
+                    f"mutation ($o: [{collection}InsertInput!]!) {{ insertInto{collection}Collection(objects: $o) {{ affectedCount {shown} }} }}",
+                    o=[body],
+                )
+            else:
+                answer = client.post(f"/{collection}", json=body, headers=headers)
             after = table(scene, collection)
             if path == "graphql":
                 assert (done is not None, row["id"] in after) == (allowed, allowed)
@@ -416,7 +427,7 @@ def test_inserts(scene: Scene, collection: str, actor: str, path: str, prefer: s
             else:
                 assert (answer.status_code, answer.json()["code"]) == (401 if actor == "anon" else 403, "42501")
                 assert after == before
-    reset(scene)
+    reset(scene, collection)
 
 
 @pytest.mark.parametrize("prefer", [*PREFERS, "graphql"])
@@ -429,23 +440,21 @@ def test_updates_and_deletes(scene: Scene, collection: str, actor: str, operatio
     for row in list(scene.rows[collection].values()):
         before = table(scene, collection)
         allowed = oracle.change(collection, row, operation)
-        with scene.client(actor) as client:
-            if prefer == "graphql":
-                field = (
-                    f'update{collection}Collection(set: {{title: "changed"}}, '
-                    if operation == "update"
-                    else f"deleteFrom{collection}Collection("
-                )
-                done = graphql(
-                    client,
-                    f"mutation ($id: UUID!) {{ x: {field}filter: {{id: {{eq: $id}}}}) {{ affectedCount }} }}",
-                    id=row["id"],
-                )
-                assert (done is not None and done["x"]["affectedCount"] == 1) == allowed
-            else:
-                answer = client.request(
-                    method, f"/{collection}?id=eq.{row['id']}", json=body, headers={"prefer": prefer}
-                )
+        client = scene.client(actor)
+        if prefer == "graphql":
+            field = (
+                f'update{collection}Collection(set: {{title: "changed"}}, '
+                if operation == "update"
+                else f"deleteFrom{collection}Collection("
+            )
+            done = graphql(
+                client,
+                f"mutation ($id: UUID!) {{ x: {field}filter: {{id: {{eq: $id}}}}) {{ affectedCount }} }}",
+                id=row["id"],
+            )
+            assert (done is not None and done["x"]["affectedCount"] == 1) == allowed
+        else:
+            answer = client.request(method, f"/{collection}?id=eq.{row['id']}", json=body, headers={"prefer": prefer})
         after = table(scene, collection)
         if not allowed and prefer == "graphql":
             assert after == before
@@ -458,7 +467,7 @@ def test_updates_and_deletes(scene: Scene, collection: str, actor: str, operatio
             assert {**after, row["id"]: None} == {**before, row["id"]: None}
         else:
             assert set(after) == set(before) - {row["id"]}
-    reset(scene)
+    reset(scene, collection)
 
 
 @pytest.mark.parametrize("collection", COLLECTIONS)
@@ -467,20 +476,20 @@ def test_what_is_rolled_back_obeys_the_rules_and_leaves_nothing(scene: Scene, co
     headers = {"prefer": "return=minimal, tx=rollback"}
     for actor in ("anon", "owner", "other", "service"):
         oracle = Oracle(scene, actor)
-        with scene.client(actor) as client:
-            for row in scene.rows[collection].values():
-                for method, body, count in (("PATCH", {"title": "x"}, "update"), ("DELETE", None, "delete")):
-                    answer = client.request(
-                        method, f"/{collection}?id=eq.{row['id']}", json=body,
-                        headers={"prefer": "return=minimal, tx=rollback, count=exact"},
-                    )  # fmt: skip
-                    allowed = oracle.change(collection, row, count)
-                    hit = answer.status_code == 204 and answer.headers["content-range"].endswith("/1")
-                    assert hit == allowed, (actor, method, row["title"], answer.text)
-                new = row | {"id": str(uuid.uuid4())}
-                new = {key: new[key] for key in ("id", "author", "hub", "title", "published")}
-                answer = client.post(f"/{collection}", json=new, headers=headers)
-                assert (answer.status_code == 201) == oracle.insert(collection, new), (actor, row["title"], answer.text)
+        client = scene.client(actor)
+        for row in scene.rows[collection].values():
+            for method, body, count in (("PATCH", {"title": "x"}, "update"), ("DELETE", None, "delete")):
+                answer = client.request(
+                    method, f"/{collection}?id=eq.{row['id']}", json=body,
+                    headers={"prefer": "return=minimal, tx=rollback, count=exact"},
+                )  # fmt: skip
+                allowed = oracle.change(collection, row, count)
+                hit = answer.status_code == 204 and answer.headers["content-range"].endswith("/1")
+                assert hit == allowed, (actor, method, row["title"], answer.text)
+            new = row | {"id": str(uuid.uuid4())}
+            new = {key: new[key] for key in ("id", "author", "hub", "title", "published")}
+            answer = client.post(f"/{collection}", json=new, headers=headers)
+            assert (answer.status_code == 201) == oracle.insert(collection, new), (actor, row["title"], answer.text)
     assert table(scene, collection) == before
 
 
@@ -491,17 +500,17 @@ def test_a_batch_obeys_the_rules_and_does_nothing_when_one_is_refused(scene: Sce
     hit = {"prefer": "return=representation", "accept": "application/vnd.pgrst.object+json"}
     for actor in ("anon", "owner", "other", "service"):
         oracle = Oracle(scene, actor)
-        with scene.client(actor) as client:
-            for row in scene.rows[collection].values():
-                one = f"/{collection}?id=eq.{row['id']}"
-                new = {key: row[key] for key in ("author", "hub", "title", "published")} | {"id": str(uuid.uuid4())}
-                for operation, allowed in (
-                    ({"method": "PATCH", "path": one, "body": {"title": "x"}, "headers": hit}, oracle.change(collection, row, "update")),
-                    ({"method": "DELETE", "path": one, "headers": hit}, oracle.change(collection, row, "delete")),
-                    ({"method": "POST", "path": f"/{collection}", "body": new}, oracle.insert(collection, new)),
-                ):  # fmt: skip
-                    answer = batch(client, operation, {"method": "GET", "path": "/nowhere"})
-                    assert answer.json()["operation"]["index"] == int(allowed), (actor, operation, answer.text)
+        client = scene.client(actor)
+        for row in scene.rows[collection].values():
+            one = f"/{collection}?id=eq.{row['id']}"
+            new = {key: row[key] for key in ("author", "hub", "title", "published")} | {"id": str(uuid.uuid4())}
+            for operation, allowed in (
+                ({"method": "PATCH", "path": one, "body": {"title": "x"}, "headers": hit}, oracle.change(collection, row, "update")),
+                ({"method": "DELETE", "path": one, "headers": hit}, oracle.change(collection, row, "delete")),
+                ({"method": "POST", "path": f"/{collection}", "body": new}, oracle.insert(collection, new)),
+            ):  # fmt: skip
+                answer = batch(client, operation, {"method": "GET", "path": "/nowhere"})
+                assert answer.json()["operation"]["index"] == int(allowed), (actor, operation, answer.text)
     assert table(scene, collection) == before
 
 
@@ -518,8 +527,8 @@ def test_an_upsert_never_reaches_a_row_that_an_update_could_not(scene: Scene, co
             "title": "taken",
             "published": False,
         }
-        with scene.client(actor) as client:
-            answer = client.post(f"/{collection}", json=body, headers={"prefer": "resolution=merge-duplicates"})
+        client = scene.client(actor)
+        answer = client.post(f"/{collection}", json=body, headers={"prefer": "resolution=merge-duplicates"})
         allowed = oracle.insert(collection, body) and oracle.change(collection, row, "update")
         if allowed:
             assert answer.status_code == 200, answer.text
@@ -527,15 +536,15 @@ def test_an_upsert_never_reaches_a_row_that_an_update_could_not(scene: Scene, co
         else:
             assert answer.json()["code"] == "42501"
             assert table(scene, collection) == before
-    reset(scene)
+    reset(scene, collection)
 
 
 @pytest.mark.parametrize("collection", ["mine", "articles", "rooms"])
 def test_a_row_cannot_be_handed_to_another(scene: Scene, collection: str) -> None:
     row = scene.rows[collection]["private"]
     before = table(scene, collection)
-    with scene.client("owner") as client:
-        answer = client.patch(f"/{collection}?id=eq.{row['id']}", json={"author": scene.people["other"]})
+    client = scene.client("owner")
+    answer = client.patch(f"/{collection}?id=eq.{row['id']}", json={"author": scene.people["other"]})
     assert (answer.status_code, answer.json()["code"]) == (403, "42501")
     assert table(scene, collection) == before
 
@@ -544,10 +553,10 @@ def test_a_row_cannot_be_handed_to_another(scene: Scene, collection: str) -> Non
 @pytest.mark.parametrize("value", ["2001-01-01T00:00:00+00:00", None, "", 0, []])
 def test_system_fields_are_not_the_callers_to_write(scene: Scene, collection: str, value: Any) -> None:
     for name in ("created_at", "updated_at"):
-        with scene.client("owner") as client:
-            client.post(f"/{collection}", json={"title": "x", "hub": scene.hubs["open"], name: value})
-            row = scene.rows[collection]["private"]
-            client.patch(f"/{collection}?id=eq.{row['id']}", json={"title": "y", name: value})
+        client = scene.client("owner")
+        client.post(f"/{collection}", json={"title": "x", "hub": scene.hubs["open"], name: value})
+        row = scene.rows[collection]["private"]
+        client.patch(f"/{collection}?id=eq.{row['id']}", json={"title": "y", name: value})
         for stored in table(scene, collection).values():
             assert str(stored[name]) > "2026"
-    reset(scene)
+    reset(scene, collection)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 
 from tests.contract.conftest import running, supabase_js
+from tests.throwaway import throw_away_directory
 
 ROOT = Path(__file__).parents[2]
 SIGN_UP = (
@@ -17,9 +17,8 @@ INSERT = "const made = await client.from('posts').insert({title: args.title}).se
 
 
 async def test_slugs_fills_and_refuses_and_is_gone_with_its_folder() -> None:
-    with tempfile.TemporaryDirectory(prefix="mbaas-plugin-", ignore_cleanup_errors=True) as name:
+    with throw_away_directory("mbaas-plugin-") as name:
         root = Path(name)
-        root.chmod(0o755)
         for part in ("mbaas.toml", "sql", "plugins"):
             source = ROOT / part
             shutil.copytree(source, root / part) if source.is_dir() else shutil.copy(source, root / part)

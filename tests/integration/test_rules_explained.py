@@ -89,7 +89,7 @@ async def test_a_sub_select_shows_the_rows_it_found_or_which_condition_no_row_me
     assert found.rows == [{"team": "blue", "person": BEN}]
     missed = members(await ask(told, "select", key=DRAFT, claims={"sub": BEN}))
     assert missed.rows == []
-    assert missed.conditions == {"members.team = team": False, "members.person = auth.uid()": True}
+    assert missed.conditions == {"members.team = posts.team": False, "members.person = auth.uid()": True}
 
 
 async def test_what_a_guard_swallows_is_told(told: RulesTold) -> None:

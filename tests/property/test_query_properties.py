@@ -30,6 +30,7 @@ few = settings(
     suppress_health_check=[HealthCheck.too_slow],
     derandomize=not SOAK,
 )
+PILE = 100_000 if SOAK else 30_000  # characters
 WIDE = Limits(max_url=4_000_000, filter_terms=10**9, select_items=10**9, embeds=10**9)
 
 
@@ -61,6 +62,8 @@ def _escaped(character: str, choices: Any) -> str:
 @example(name="id", value="10000-01-01")
 @example(name="id", value="é")
 @example(name="id", value="e\u0301")
+@example(name="id", value="%41")
+@example(name="%41", value="%2541")
 @few
 def test_a_value_arrives_as_it_was_sent(name: str, value: str) -> None:
     parts = ReadParts(filters=(((), Condition(Path(name), "eq", value)),))
@@ -175,13 +178,13 @@ def parse_anything(text: str) -> Any:
 
 @pytest.mark.parametrize("pile", PILES)
 def test_a_pile_of_anything_costs_linear_time(pile: str) -> None:
-    text = pile * (100_000 // len(pile))
+    text = pile * (PILE // len(pile))
     tries = [(parse_anything, prefix + text + end) for prefix in PREFIXES for end in ("", '("')]
     tries += [(parse, text) for parse in TEXT_PARSERS[-5:]]
     for parse, tried in tries:
         started = time.process_time()
         _refusal(parse, tried)
-        assert time.process_time() - started < 1, tried[:20]
+        assert time.process_time() - started < PILE / 100_000, tried[:20]
 
 
 # --- bodies ----------------------------------------------------------------------------------------------------------

@@ -129,6 +129,11 @@ class Judge:
             return {row[0] for row in await self._connection.fetch("select id from things")}, inline
         except asyncpg.InsufficientPrivilegeError:  # the rule is "false": no grant either
             return set(), inline
+        except asyncpg.InternalServerError as error:
+            if "variable-free clause" not in str(error):  # a fault of its planner: no policy may say "now() = now()"
+                raise
+            event("PostgreSQL cannot plan the policy")
+            return {key for key, answer in inline.items() if answer}, inline
         finally:
             await savepoint.rollback()
 
@@ -161,6 +166,12 @@ def judge(cluster: EmbeddedPostgres) -> Iterator[Judge]:
 @given(tables(), st.lists(rules(), min_size=2, max_size=5), IDENTITIES)
 def test_a_rule_has_one_answer(judge: Judge, rows: Records, texts: list[str], identity: Identity) -> None:
     judge.run(judge.compare(rows, texts, identity))
+
+
+@pytest.mark.parametrize("text", ["now() = now()", "flag and (n = 1 and current_date = current_date)"])
+def test_a_rule_may_compare_with_itself_what_asks_nothing_of_the_row(judge: Judge, text: str) -> None:
+    row = {"id": "20000000-0000-4000-8000-000000000000", "flag": True, "n": 1}
+    judge.run(judge.compare({"things": [row], "shares": []}, [text], Identity(role="anon", claims={"role": "anon"})))
 
 
 def test_what_postgresql_refuses_is_no_verdict_for_python_either() -> None:

@@ -1,7 +1,7 @@
 """What type each part of a rule has: refuses what PostgreSQL or ``evaluate`` could not answer, and writes types down.
 
-Constants take the type of what they stand beside, as in PostgreSQL, and must be readable as it. Orderings of texts are
-marked to go by code point.
+Constants take the type of what they stand beside, as in PostgreSQL, and must be readable as it. Where there is nothing
+but constants they are texts, nulls too. Orderings of texts are marked to go by code point.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class _Checker:
                 return self._case(part)
             case t.Array():
                 items, kind = self._alike(part.items, "array[...]")
-                return t.Array(tuple(items)), None if kind is None else f"{kind}[]"
+                return t.Array(tuple(items)), f"{kind or 'text'}[]" if items else None
             case t.Exists():
                 return t.Exists(self._select(part.select)[0]), "boolean"
             case t.InSelect():
@@ -198,7 +198,7 @@ class _Checker:
             items, kind = self._alike(part.args, part.name)
             if part.name == "nullif":
                 _comparable(kind, "nullif", _COMPARED)
-            return t.Call(part.name, tuple(items)), kind
+            return t.Call(part.name, tuple(items)), kind or "text"
         if part.name == "abs":
             item, kind = self.go(part.args[0])
             if kind not in _NUMBERS:
@@ -215,14 +215,14 @@ class _Checker:
         results = [then for _, then in part.branches] + ([] if part.otherwise is None else [part.otherwise])
         made, kind = self._alike(results, "case")
         otherwise = None if part.otherwise is None else made[-1]
-        return t.Case(tuple(zip(conditions, made, strict=False)), otherwise), kind
+        return t.Case(tuple(zip(conditions, made, strict=False)), otherwise), kind or "text"
 
     def _select(self, select: t.Select) -> tuple[t.Select, Kind]:
         self._scopes[select.alias] = self._catalog.collections[select.collection]
         where = None if select.where is None else self._as(select.where, "boolean", "where")
         output, kind = (None, None) if select.output is None else self.go(select.output)
         del self._scopes[select.alias]
-        return replace(select, where=where, output=output), kind
+        return replace(select, where=where, output=output), kind if output is None else kind or "text"
 
     def _as(self, part: t.Expr, wanted: str, where: str) -> t.Expr:
         made, kind = self.go(part)

@@ -9,7 +9,7 @@ import msgspec
 from mbaas.core.expr import types as t
 from mbaas.core.expr.walk import own_columns, walk
 from mbaas.core.identity import Identity
-from mbaas.core.rules.text import rule_text, select_text
+from mbaas.core.rules.text import condition_text, rule_text, select_text
 from mbaas.core.schema.catalog import Collection, Field
 from mbaas.core.sql.expressions import render_expr
 from mbaas.core.sql.fragment import Fragment, Statement, concat, identifier, join, quote_text, sql, statement, value
@@ -42,7 +42,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     guarded: bool = False
 
 
-def taken_apart(expr: t.Expr, identity: Identity) -> Part:
+def taken_apart(expr: t.Expr, identity: Identity, *, of_collection: str) -> Part:
     """The rule and everything in it whose value says something: constants do not."""
 
     def render(part: t.Expr) -> Fragment:
@@ -52,11 +52,11 @@ def taken_apart(expr: t.Expr, identity: Identity) -> Part:
         shown = part.item if isinstance(part, t.Guarded) else part
         select = part.select if isinstance(part, t.Exists | t.InSelect | t.ScalarSelect) else None
         return Part(
-            text=rule_text(part),
+            text=rule_text(part, of=of_collection),
             value=concat("to_jsonb(", render(part), ")"),
             of_row=bool(own_columns(part)),
             parts=tuple(go(inner) for inner in _inside(shown) if not isinstance(inner, t.Literal)),
-            rows=None if select is None else _rows(select, render),
+            rows=None if select is None else _rows(select, render, of_collection),
             joined="and" if isinstance(shown, t.And) else "or" if isinstance(shown, t.Or) else None,
             guarded=isinstance(part, t.Guarded),
         )
@@ -82,7 +82,7 @@ def _inside(part: t.Expr) -> tuple[t.Expr, ...]:
     return ()
 
 
-def _rows(select: t.Select, render: object) -> Rows:
+def _rows(select: t.Select, render: object, of_collection: str) -> Rows:
     assert callable(render)  # noqa: S101
     alias = f"s_{select.alias}"
     source = concat(identifier("public", select.collection), " as ", identifier(alias))
@@ -92,10 +92,13 @@ def _rows(select: t.Select, render: object) -> Rows:
     where = sql("") if select.where is None else concat(" where ", render(select.where))
     found = concat("(select ", columns, " from ", source, where, f" limit {MAX_ROWS})")
     return Rows(
-        text=select_text(select),
+        text=select_text(select, of=of_collection),
         rows=concat("(select coalesce(jsonb_agg(to_jsonb(f)), '[]') from ", found, " f)"),
         conditions=tuple(
-            (rule_text(one), concat("to_jsonb(exists (select 1 from ", source, " where ", render(one), "))"))
+            (
+                condition_text(one, of=of_collection),
+                concat("to_jsonb(exists (select 1 from ", source, " where ", render(one), "))"),
+            )
             for one in wheres
         )
         if len(wheres) > 1

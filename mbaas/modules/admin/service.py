@@ -246,13 +246,20 @@ class _Explanation:
     async def _field(self, kind: str, on: str, field: Field, rule: t.Expr, row: Fragment | None) -> CheckTold:
         part = await self._told(rule, row)
         text = field.read if kind == "read" else field.write
-        return CheckTold(rule=kind, of=field.name, on=on, text=text or rule_text(rule), holds=_settled(part), part=part)
+        return CheckTold(
+            rule=kind,
+            of=field.name,
+            on=on,
+            text=text or rule_text(rule, of=self.collection.name),
+            holds=_settled(part),
+            part=part,
+        )
 
     # --- the parts ----------------------------------------------------------------------------------------------------
 
     async def _told(self, rule: t.Expr, row: Fragment | None) -> PartTold:
         """The rule's parts with their values; those behind a guard by statements of their own, which may fail."""
-        part = taken_apart(rule, self.identity)
+        part = taken_apart(rule, self.identity, of_collection=self.collection.name)
         return await self._values(part, row)
 
     async def _values(self, part: Part, row: Fragment | None) -> PartTold:

@@ -22,20 +22,19 @@ async def record(
     transaction: Transaction, action: str, asked: Asked, *, user_id: str, now: datetime, **traits: Any
 ) -> None:
     """Adds an entry, in the transaction of the act itself. user_id: whom it is about; the actor is who asked."""
-    actor = asked.identity.user_id or asked.identity.role
     entry = AuditLogEntries(
         id=str(uuid.uuid4()),
         created_at=now,
         ip_address=asked.ip or "",
-        payload={
-            "action": action,
-            "actor_id": actor,
-            "user_id": user_id,
-            "request_id": asked.request_id,
-            "traits": traits,
-        },
+        payload={**payload(action, asked, **traits), "user_id": user_id},
     )
     await transaction.fetch_row(compiled(AuditLogEntries.insert(entry)))
+
+
+def payload(action: str, asked: Asked, **traits: Any) -> dict[str, Any]:
+    """What an entry says, but for whom it is about."""
+    actor = asked.identity.user_id or asked.identity.role
+    return {"action": action, "actor_id": actor, "request_id": asked.request_id, "traits": traits}
 
 
 # By the moment, then by id; so a page begins where the one before it ended, whatever was added since.

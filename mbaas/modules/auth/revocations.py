@@ -1,7 +1,8 @@
 """Access tokens that end before their time: what this node has to be told of, a second after it happened anywhere.
 
-The database notes by triggers which sessions ended and who was banned or removed (``0011_sessions.sql``). Each node
-asks for what is new once a second, so that no request has to ask.
+The database notes by triggers which sessions ended (``0011_sessions.sql``) or fell back to ``aal1``
+(``0015_lowered.sql``), and who was banned or removed. Each node asks for what is new once a second, so that no request
+has to ask.
 """
 
 from __future__ import annotations

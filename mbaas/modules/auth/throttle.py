@@ -13,7 +13,7 @@ import hashlib
 import ipaddress
 import math
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import Literal, TypeAlias
 
@@ -23,10 +23,11 @@ from mbaas.adapters.clock import Clock
 from mbaas.adapters.postgres.database import Database
 from mbaas.config.settings import ThrottleSettings
 from mbaas.core.errors import RateLimited
-from mbaas.core.observe import Observe, SecurityEvent
+from mbaas.core.observe import Observe, SecurityEvent, SignInFailed
 from mbaas.core.sql.fragment import Statement
 from mbaas.http.ratelimit import network_of
 from mbaas.modules.auth.asked import Asked
+from mbaas.modules.auth.audit import payload
 from mbaas.modules.auth.errors import InvalidCredentials, OtpExpired
 
 Purpose: TypeAlias = Literal["password", "code"]
@@ -37,13 +38,26 @@ _READ = """
 select key, failures, extract(epoch from since + $3::interval - $2::timestamptz) from auth.throttles
 where key = any ($1::text[]) and $2::timestamptz between since and since + $3::interval
 """
+# Where a limit of an account is reached, its audit hears of it: one row a window and limit, however many guess. In the
+# statement that counts, so that who exists costs no commit of its own (docs/adr/0098).
 _COUNT = """
-insert into auth.throttles as t (key, failures, since)
-select key, 1, $2::timestamptz from unnest($1::text[]) as key
-on conflict (key) do update set
-    failures = case when $2::timestamptz between t.since and t.since + $3::interval then t.failures + 1 else 1 end,
-    since = case when $2::timestamptz between t.since and t.since + $3::interval then t.since else $2 end
-returning failures, extract(epoch from t.since + $3::interval - $2::timestamptz)
+with counted as (
+    insert into auth.throttles as t (key, failures, since)
+    select key, 1, $2::timestamptz from unnest($1::text[]) as key
+    on conflict (key) do update set
+        failures = case when $2::timestamptz between t.since and t.since + $3::interval then t.failures + 1 else 1 end,
+        since = case when $2::timestamptz between t.since and t.since + $3::interval then t.since else $2 end
+    returning key, failures, since
+), told as (
+    insert into auth.audit_log_entries (id, created_at, ip_address, payload)
+    select gen_random_uuid(), $2::timestamptz, $7::text, $6::jsonb || jsonb_build_object('user_id', u.id)
+    from auth.users as u
+    where (u.email = $5::text or u.phone = $5::text) and exists (
+        select from counted as c join unnest($1::text[], $4::bigint[]) as l (key, most) on l.key = c.key
+        where c.failures = l.most
+    )
+)
+select failures, extract(epoch from since + $3::interval - $2::timestamptz) from counted
 """
 _CLEAR = "delete from auth.throttles where key = $1::text"
 _KNOWN = """
@@ -77,16 +91,16 @@ class Throttle:
     async def trying(self, purpose: Purpose, account: str, *, asked: Asked) -> AsyncIterator[None]:
         """A block in which a password or a code is checked. account: an address or number, whoever's.
 
-        Counts InvalidCredentials and OtpExpired. Raises RateLimited before the block when there were too many.
+        Counts and tells of InvalidCredentials and OtpExpired. Raises RateLimited before the block when there were too
+        many.
         """
-        if asked.identity.bypasses_rules:  # a server that speaks for many
-            yield
-            return
         network = _network(asked.ip)
         pair, whole = _key(purpose, "pair", account, network), _key(purpose, "account", account)
         address = _key("tries", "ip", network)
         limits = {pair: self._settings.pair, whole: self._settings.account, address: self._settings.ip}
         limits = {key: limit for key, limit in limits.items() if limit}
+        if asked.identity.bypasses_rules:  # a server that speaks for many
+            limits = {}
         seen = await self._read(sorted(limits)) if limits else {}
         for key, limit in limits.items():
             found = seen.get(key, _NONE)
@@ -100,7 +114,9 @@ class Throttle:
         try:
             yield
         except _FAILURES:
-            await self._count(sorted(limits))
+            self._observe(SignInFailed(purpose, network))
+            told = {key: None if key == address else limit for key, limit in limits.items()}
+            await self._count(told, asked, purpose=purpose, account=account)
             raise
         else:
             if seen.get(pair, _NONE).count:
@@ -114,7 +130,7 @@ class Throttle:
         limit = self._settings.messages
         if not limit or asked.identity.bypasses_rules:
             return
-        ((count, left_s),) = await self._count([_key("messages", "ip", _network(asked.ip))])
+        ((count, left_s),) = await self._count({_key("messages", "ip", _network(asked.ip)): None}, asked)
         if count > limit:
             raise _limited(left_s)
 
@@ -127,9 +143,18 @@ class Throttle:
         rows = await self._database.fetch_rows(Statement(_READ, self._args(keys)))
         return {str(key): _Seen(int(str(count)), float(str(left))) for key, count, left in rows}
 
-    async def _count(self, keys: list[str]) -> list[tuple[int, float]]:
-        """keys: sorted, so that two who count the same ones do not wait for each other."""
-        rows = await self._database.fetch_rows(Statement(_COUNT, self._args(keys))) if keys else []
+    async def _count(
+        self, limits: Mapping[str, int | None], asked: Asked, *, purpose: Purpose | None = None, account: str = ""
+    ) -> list[tuple[int, float]]:
+        """How often, and for how many seconds yet, of each name. limits: of which the audit of the account hears."""
+        keys = sorted(limits)  # so that two who count the same ones do not wait for each other
+        if not keys:
+            return []
+        most = tuple(None if limits[key] is None else str(limits[key]) for key in keys)
+        entry = msgspec.json.encode(payload("login_throttled", asked, purpose=purpose)).decode()
+        rows = await self._database.fetch_rows(
+            Statement(_COUNT, (*self._args(keys), most, account, entry, asked.ip or ""))
+        )
         return [(int(str(count)), float(str(left))) for count, left in rows]
 
     def _args(self, keys: list[str]) -> tuple[tuple[str, ...], str, str]:

@@ -44,7 +44,7 @@ async def database_url(cluster: EmbeddedPostgres, auth_template: str) -> AsyncIt
     """The URL of this test's own database, our schema in it."""
     name = f"auth{os.getpid()}_{next(_numbers)}"
     admin = await asyncpg.connect(cluster.admin_url("postgres"))
-    await admin.execute(f"create database {name} template {auth_template} owner {OWNER}")
+    await admin.execute(f"create database {name} template {auth_template} owner {OWNER} strategy file_copy")
     yield cluster.url(name)
     await admin.execute(f"drop database {name} with (force)")
     await admin.close()

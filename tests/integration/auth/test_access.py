@@ -47,7 +47,7 @@ async def test_only_the_service_key_reaches_an_admin_route(easy: Auth, method: s
     ]
     for status, code, headers in bare:
         answer = await easy.client.request(method, path, headers=headers, content=b"{}")
-        assert (answer.status_code, answer.json()["error_code"]) == (status, code), headers
+        assert (answer.status_code, answer.json().get("error_code")) == (status, code), headers
     for headers in (easy.headers(key=current.service_key), {"apikey": current.secret_key}):
         answer = await easy.client.request(
             method, path, headers={**headers, "content-type": "application/json"}, content=b"{}"
@@ -66,14 +66,14 @@ async def test_only_a_user_reaches_a_users_route(easy: Auth, method: str, path: 
     ]
     for status, code, headers in cases:
         answer = await easy.client.request(method, path, headers=headers, content=b"{}")
-        assert (answer.status_code, answer.json()["error_code"]) == (status, code), headers
+        assert (answer.status_code, answer.json().get("error_code")) == (status, code), headers
 
 
 @pytest.mark.parametrize(("method", "path"), of(Access.PROJECT))
 async def test_nobody_comes_in_without_a_key_of_the_project(easy: Auth, method: str, path: str) -> None:
     for headers in ({}, {"apikey": "x"}, {"apikey": easy.anon_key[:-1]}, {"authorization": f"Bearer {easy.anon_key}"}):
         answer = await easy.client.request(method, path, headers=headers, content=b"{}")
-        assert (answer.status_code, answer.json()["error_code"]) == (401, "no_authorization")
+        assert (answer.status_code, answer.json().get("error_code")) == (401, "no_authorization")
         assert answer.json()["message"]
 
 

@@ -7,8 +7,6 @@ import base64
 import hashlib
 from typing import Any
 
-import pytest
-
 from tests.auth import PASSWORD, SITE, Auth, make_config, open_auth
 from tests.integration.auth.test_sessions import claims
 
@@ -54,21 +52,6 @@ async def test_a_token_hash_signs_the_app_in_itself(auth: Auth) -> None:
     assert (status, session["user"]["email"]) == (200, "ada@example.com")
     status, body = await verify(auth, type="magiclink", token_hash=letter.token_hash)
     assert (status, body["error_code"]) == (403, "otp_expired")
-
-
-@pytest.mark.parametrize("kind", ["link", "code", "token_hash"])
-async def test_of_twenty_at_once_one_gets_in(auth: Auth, kind: str) -> None:
-    await auth.post("/otp", {"email": "ada@example.com"})
-    letter = await auth.mail("ada@example.com")
-
-    async def attempt() -> bool:
-        if kind == "link":
-            return "access_token" in (await auth.open(letter.link)).fragment
-        if kind == "code":
-            return (await verify(auth, type="email", email="ada@example.com", token=letter.code))[0] == 200
-        return (await verify(auth, type="email", token_hash=letter.token_hash))[0] == 200
-
-    assert sum(await asyncio.gather(*(attempt() for _ in range(20)))) == 1
 
 
 async def test_after_five_wrong_codes_the_right_one_is_refused_and_the_link_is_not(auth: Auth) -> None:
@@ -177,14 +160,6 @@ async def test_an_auth_code_is_gone_after_a_wrong_verifier_and_after_five_minute
     assert (late.status_code, late.json()["error_code"]) == (422, "flow_state_expired")
     empty = await auth.post("/token?grant_type=pkce", {"auth_code": "", "code_verifier": VERIFIER})
     assert (empty.status_code, empty.json()["error_code"]) == (400, "validation_failed")
-
-
-async def test_of_twenty_exchanges_at_once_one_succeeds(auth: Auth) -> None:
-    await auth.post("/otp", {"email": "ada@example.com", **PKCE})
-    code = (await auth.open((await auth.mail("ada@example.com")).link)).query["code"]
-    body = {"auth_code": code, "code_verifier": VERIFIER}
-    answers = await asyncio.gather(*(auth.post("/token?grant_type=pkce", body) for _ in range(20)))
-    assert sorted(answer.status_code for answer in answers) == [200] + [404] * 19
 
 
 async def test_a_pkce_error_is_in_query_and_fragment(auth: Auth) -> None:

@@ -108,10 +108,10 @@ async def test_an_old_token_after_the_grace_ends_the_session_and_is_told(easy: A
         tokens.append((await easy.refresh(tokens[-1])).json()["refresh_token"])
     easy.clock.advance(seconds=11)
     replayed = await easy.refresh(tokens[0])
-    assert (replayed.status_code, replayed.json()["error_code"]) == (400, "refresh_token_already_used")
+    assert (replayed.status_code, replayed.json().get("error_code")) == (400, "refresh_token_already_used")
     assert replayed.json()["msg"] == "Invalid Refresh Token: Already Used"
     for token in tokens:
-        assert (await easy.refresh(token)).json()["error_code"] == "refresh_token_not_found"
+        assert (await easy.refresh(token)).json().get("error_code") == "refresh_token_not_found"
     gone = await easy.get("/user", token=session["access_token"])
     assert (gone.status_code, gone.json()["error_code"]) == (403, "session_not_found")
     assert (await easy.refresh(other["refresh_token"])).status_code == 200
@@ -150,7 +150,7 @@ async def test_what_is_no_refresh_token_of_ours_is_refused(easy: Auth) -> None:
     }
     for token, code in cases.items():
         answer = await easy.refresh(token)
-        assert (answer.status_code, answer.json()["error_code"]) == (400, code), token
+        assert (answer.status_code, answer.json().get("error_code")) == (400, code), token
     assert (await easy.refresh(good)).status_code == 200
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mbaas.config.settings import ThrottleSettings
-from mbaas.core.observe import SecurityEvent
+from mbaas.core.observe import SecurityEvent, SignInFailed
 from tests.auth import PASSWORD, Auth, make_config, open_auth
 from tests.integration.auth.test_sessions import count
 
@@ -79,6 +79,35 @@ async def test_a_network_of_ipv6_is_one_address(nodes: tuple[Auth, Auth]) -> Non
         await guess(one, "ada@example.com", f"2001:db8::{number}:1")
     assert (await guess(one, "ada@example.com", "2001:db8::ffff:2", PASSWORD)).status_code == 429
     assert (await guess(one, "ada@example.com", "2001:db8:0:1::1", PASSWORD)).status_code == 200
+
+
+async def test_failures_are_told_and_the_audit_hears_of_a_limit_once(nodes: tuple[Auth, Auth]) -> None:
+    one, two = nodes
+    ada = (await one.sign_up("ada@example.com"))["user"]["id"]
+    bob = (await one.sign_up("bob@example.com"))["user"]["id"]
+
+    async def entries(user: str) -> list[tuple[str, str, str]]:
+        asked = f"/admin/audit?user_id={user}&action=login_throttled"
+        told = (await one.get(asked, key=one.service_key)).json()["entries"]
+        return [(entry["ip_address"], entry["traits"]["purpose"], entry["actor_id"]) for entry in told]
+
+    for _ in range(2):
+        await guess(one, "ada@example.com", "192.0.2.1")
+    assert await entries(ada) == []
+    before = await count(one, "audit_log_entries")
+    await asyncio.gather(*(guess(node, "ada@example.com", "192.0.2.1") for node in (one, two) * 5))  # by address
+    assert await entries(ada) == [("192.0.2.1", "password", "anon")]
+    await asyncio.gather(*(guess(one, "ada@example.com", f"198.51.100.{n}") for n in range(20)))  # from everywhere
+    newest, former = await entries(ada)
+    assert (newest[0].startswith("198.51.100."), former) == (True, ("192.0.2.1", "password", "anon"))
+    for _ in range(5):  # nobody's, and what is no address at all
+        await guess(two, "nobody@example.com", "192.0.2.9")
+        await guess(two, "", "192.0.2.9")
+    assert await count(one, "audit_log_entries") == before + 2
+    assert await entries(bob) == []
+    told = [seen for seen in one.observed if isinstance(seen, SignInFailed)]
+    assert told[0] == SignInFailed("password", "192.0.2.1/32")
+    assert "ada" not in str(one.observed)
 
 
 async def test_many_guesses_at_once_are_no_more_than_one_after_the_other(nodes: tuple[Auth, Auth]) -> None:

@@ -40,7 +40,7 @@ async def database_url(cluster: EmbeddedPostgres, template: str) -> AsyncIterato
     """The URL of this test's own database, our schema in it."""
     name = f"migrate{os.getpid()}_{next(_numbers)}"
     admin = await asyncpg.connect(cluster.admin_url("postgres"))
-    await admin.execute(f"create database {name} template {template} owner {OWNER}")
+    await admin.execute(f"create database {name} template {template} owner {OWNER} strategy file_copy")
     yield cluster.url(name)
     await admin.execute(f"drop database {name} with (force)")
     await admin.close()

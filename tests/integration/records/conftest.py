@@ -14,7 +14,7 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from mbaas.adapters.postgres.database import Database
+from mbaas.adapters.postgres.database import Database, Timeouts
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres
 from mbaas.adapters.postgres.pool import Link
 from mbaas.adapters.postgres.system_schema import apply_system_schema
@@ -202,7 +202,7 @@ async def twin(cluster: EmbeddedPostgres, sample_template: str) -> AsyncIterator
 async def cloned(cluster: EmbeddedPostgres, template: str) -> AsyncIterator[Api]:
     name = f"{template}_{next(_numbers)}"
     admin = await asyncpg.connect(cluster.url("postgres"))
-    await admin.execute(f"create database {name} template {template}")
+    await admin.execute(f"create database {name} template {template} strategy file_copy")
     async with serving(cluster.url(name)) as served:
         yield served
     await admin.execute(f"drop database {name} with (force)")
@@ -220,7 +220,7 @@ async def reading(cluster: EmbeddedPostgres, shared_sample: str) -> AsyncIterato
 def shared_sample(cluster: EmbeddedPostgres, sample_template: str) -> str:
     async def make() -> None:
         admin = await asyncpg.connect(cluster.url("postgres"))
-        await admin.execute(f"create database {sample_template}_shared template {sample_template}")
+        await admin.execute(f"create database {sample_template}_shared template {sample_template} strategy file_copy")
         await admin.close()
 
     asyncio.run(make())
@@ -228,8 +228,9 @@ def shared_sample(cluster: EmbeddedPostgres, sample_template: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def serving(url: str, connections: int = 2) -> AsyncIterator[Api]:
-    database = Database(url, connections=connections, unsafe_dev=True, coalesce=COALESCE)
+async def serving(url: str, connections: int = 2, timeouts: Timeouts | None = None) -> AsyncIterator[Api]:
+    limits = timeouts or Timeouts()
+    database = Database(url, connections=connections, timeouts=limits, unsafe_dev=True, coalesce=COALESCE)
     await database.open()
     try:
         yield Api(database, RULES, Hooks())

@@ -68,6 +68,7 @@ async def test_a_function_of_nothing_gives_204_and_a_get_may_not_write(api: Api)
     assert (response.status_code, response.content) == (204, b"")
     assert await api.get(f"/posts?id=eq.{P1}&select=views") == [{"views": 11}]
     response = await api("GET", f"/rpc/bump?post={P1}", "ana")
+    assert response.status_code != 204, "it has written"
     assert (response.status_code, response.json()["code"]) == (405, "25006")
     assert await api.get(f"/posts?id=eq.{P1}&select=views") == [{"views": 11}]
 
