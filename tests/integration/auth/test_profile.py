@@ -142,6 +142,21 @@ async def test_links_to_the_former_address_open_nothing(easy: Auth) -> None:
     assert (await easy.open(recovery.link)).fragment["error_code"] == "otp_expired"
 
 
+async def test_what_was_sent_to_an_address_is_of_the_account_that_had_it(easy: Auth) -> None:
+    ada, bob = await easy.sign_up("a@example.com"), await easy.sign_up("b@example.com")
+    await easy.get("/reauthenticate", token=ada["access_token"])
+    code = (await easy.mail("a@example.com")).code
+    await easy.post("/recover", {"email": "a@example.com"})
+    link = (await easy.mail("a@example.com")).link
+    for session, address in ((ada, "c@example.com"), (bob, "a@example.com")):  # by an administrator, who ends no link
+        path = f"/admin/users/{session['user']['id']}"
+        moved = await easy.put(path, {"email": address, "email_confirm": True}, key=easy.service_key)
+        assert moved.json()["email"] == address
+    taken = await easy.put("/user", {"password": "another horse", "nonce": code}, token=bob["access_token"])
+    assert (taken.status_code, taken.json()["error_code"]) == (422, "reauthentication_not_valid")
+    assert (await easy.open(link)).fragment["error_code"] == "otp_expired"
+
+
 async def test_an_anonymous_user_becomes_permanent_and_keeps_the_id(easy: Auth) -> None:
     session = (await easy.post("/signup", {})).json()
     token = session["access_token"]

@@ -99,7 +99,8 @@ async def test_nothing_is_written_where_the_rule_fails(failing: tuple[Api, str])
     api, rule = failing
     for which in (NO, FAILS):
         refused = await api("POST", "/codes", "ana", body=row(rule, which, 10))
-        assert (refused.status_code, refused.json()["code"]) == (403, "42501"), refused.text
+        assert refused.status_code == 403, "it has written"
+        assert refused.json()["code"] == "42501", refused.text
         by_function = await api("POST", "/rpc/add_code", "ana", body=row(rule, which, 10))
         assert (by_function.status_code, by_function.json()) == (403, refused.json())
         values = row(rule, which, GOOD)

@@ -14,6 +14,7 @@ import pytest
 from mbaas.adapters.secrets import (
     HOW_TO_MAKE_ONE,
     SecretsFile,
+    api_key_token,
     load,
     load_or_create,
     new_secrets,
@@ -103,6 +104,16 @@ def test_weak_and_wrong_secrets_are_refused_with_a_way_out(path: Path, name: str
     if "placeholder" in reason or "shorter" in reason:
         assert caught.value.hint == HOW_TO_MAKE_ONE
     assert path.read_text() == before
+
+
+def test_a_well_known_secret_is_refused_though_all_keys_fit_it(path: Path) -> None:
+    load_or_create(path)
+    secret = "super-secret-jwt-token-with-at-least-32-characters-long"
+    edit(path, "jwt_secret", secret)
+    edit(path, "anon_key", api_key_token("anon", secret, now=NOW))
+    edit(path, "service_key", api_key_token("service_role", secret, now=NOW))
+    with pytest.raises(ConfigError, match="jwt_secret is a placeholder"):
+        load(path)
 
 
 def test_an_anon_key_in_the_place_of_the_service_key_is_refused(path: Path) -> None:
