@@ -184,7 +184,7 @@ def test_a_pile_of_anything_costs_linear_time(pile: str) -> None:
     for parse, tried in tries:
         started = time.process_time()
         _refusal(parse, tried)
-        assert time.process_time() - started < PILE / 100_000, tried[:20]
+        assert time.process_time() - started < 1, tried[:20]
 
 
 # --- bodies ----------------------------------------------------------------------------------------------------------
