@@ -1,16 +1,14 @@
-"""The composition root: one Config in, one running server out. Reads like a table of contents."""
+"""The composition root: what a server is made of, once its database stands. Reads like a table of contents."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import gc
-import sys
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
-import msgspec
 from litestar import Litestar, asgi
 from litestar.types import Receive as LitestarReceive
 from litestar.types import Scope as LitestarScope
@@ -24,12 +22,12 @@ from mbaas.adapters.messages.compose import Composer
 from mbaas.adapters.messages.outgoing import Messages
 from mbaas.adapters.messages.stored import StoredTemplates
 from mbaas.adapters.outbox.engine import Outbox
-from mbaas.adapters.plugins import load_plugins
 from mbaas.adapters.postgres.as_caller import transactions_as_caller
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.kept_answers import sweep_forever
 from mbaas.adapters.secrets import SecretsFile
 from mbaas.adapters.sms.choose import choose_sms
+from mbaas.begun import Begun
 from mbaas.config.settings import Config
 from mbaas.core.errors import ConfigError, MbaasError
 from mbaas.core.identity import Identity, Role
@@ -43,7 +41,7 @@ from mbaas.http.edge import Edge, Surface
 from mbaas.http.health import Health
 from mbaas.http.idempotency import Idempotency
 from mbaas.http.identity import Authenticator, auth_url
-from mbaas.http.logs import LineWriter, Log, make_log, redirect_standard_logging
+from mbaas.http.logs import LineWriter, Log
 from mbaas.http.metrics import Metrics
 from mbaas.http.plugin_routes import PREFIX as PLUGINS
 from mbaas.http.plugin_routes import plugin_routes
@@ -52,7 +50,6 @@ from mbaas.http.respond import ASGIApp, Receive, Reply, Scope, Send
 from mbaas.http.routed import Routed
 from mbaas.http.server import server
 from mbaas.http.step_up import with_step_up
-from mbaas.http.telemetry import observer
 from mbaas.http.uncaught import EXCEPTION_HANDLERS
 from mbaas.modules.admin.routes import PREFIX as ADMIN
 from mbaas.modules.admin.routes import admin_router
@@ -71,67 +68,21 @@ from mbaas.modules.records.openapi import Info, openapi_bytes
 from mbaas.modules.records.routes import RecordsApp, records_app
 from mbaas.modules.records.service import Records
 from mbaas.modules.records.swagger import swagger_bytes
-from mbaas.schema import migrated, open_database, outbox_rows
+from mbaas.schema import outbox_rows
 
 SECRETS_EVERY_S = 2.0
 COLLECT_AFTER = (20_000, 10, 10)
 LOAD_AFTER_S = 5.0
 
 
-class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """What one needs to know of a server that answers."""
+async def run(begun: Begun, *, reload: Callable[[], Config] | None, on_ready: Callable[[], None]) -> None:
+    """Serve until told to stop, then put everything away that was made here.
 
-    url: str
-    anon_key: str
-    service_key: str
-    publishable_key: str
-    docs: bool
-    plugins: tuple[str, ...]
-    started_s: float
-    mail: str | None
-
-
-def serve(
-    config: Config,
-    *,
-    reload: Callable[[], Config] | None = None,
-    on_ready: Callable[[Ready], None] = lambda _: None,
-    safe_mode: bool = False,
-    unsafe_dev: bool = False,
-) -> int:
-    """Run the server until SIGTERM or SIGINT, then put everything away. Returns the exit status.
-
-    reload: reads the configuration anew, so that faults of a changed file are told while the server runs.
-    safe_mode: without plugins. unsafe_dev: accept a PostgreSQL that may lose writes. Raises MbaasError when it cannot
-    start; nothing is left running then.
+    reload: reads the configuration anew. Raises ConfigError when nobody can listen there.
     """
-    return _run(_serve(config, reload, on_ready, safe_mode=safe_mode, unsafe_dev=unsafe_dev))
-
-
-async def _serve(
-    config: Config,
-    reload: Callable[[], Config] | None,
-    on_ready: Callable[[Ready], None],
-    *,
-    safe_mode: bool,
-    unsafe_dev: bool,
-) -> int:
-    began = time.monotonic()
-    metrics = Metrics()
-    writer = LineWriter(sys.stderr)
-    log = make_log(config.log, writer)
-    observe = observer(log, metrics)
+    config, database, live, hooks = begun.config, begun.database, begun.live, begun.hooks
+    secrets, observe, log = begun.secrets, begun.observe, begun.log
     async with contextlib.AsyncExitStack() as stack:
-        stack.callback(writer.close)
-        stack.callback(redirect_standard_logging(log))
-        secrets = SecretsFile(config.data / "secrets.toml")
-        hooks = Hooks(observe=observe, timeout_s=config.plugins.timeout_s)
-        plugins = load_plugins(
-            hooks, config.plugins, root=config.root, collections=config.catalog.collections, safe_mode=safe_mode
-        )
-        database = await stack.enter_async_context(open_database(config, observe=observe, unsafe_dev=unsafe_dev))
-        live = await migrated(database, config, observe=observe)
-        metrics.catalog_revision = lambda: live.revision
         health = Health(database.ping)
         outbox = Outbox(outbox_rows(database, secrets), config.outbox, observe=observe)
         messages = open_messages(config, database, outbox, observe=observe)
@@ -156,9 +107,9 @@ async def _serve(
             config=config,
             authenticator=authenticator,
             health=health,
-            metrics=metrics,
+            metrics=begun.metrics,
             log=log,
-            writer=writer,
+            writer=begun.writer,
         )
         followed = [
             _follow(secrets, log),
@@ -175,18 +126,7 @@ async def _serve(
 
         def started() -> None:
             spare_the_collector()
-            on_ready(
-                Ready(
-                    url=config.server.public_url or f"http://{config.server.host}:{config.server.port}",
-                    anon_key=secrets.current.anon_key,
-                    service_key=secrets.current.service_key,
-                    publishable_key=secrets.current.publishable_key,
-                    docs=config.server.docs,
-                    plugins=plugins,
-                    started_s=time.monotonic() - began,
-                    mail=None if config.mail.host else str(config.data / "mail"),
-                )
-            )
+            on_ready()
 
         stack.enter_context(watched_loop(observe))
         running = server(
@@ -199,7 +139,6 @@ async def _serve(
                 f"cannot listen on {config.server.host}:{config.server.port}",
                 hint="another program may have the port; choose one with --port",
             ) from None
-    return 0
 
 
 class Routes(NamedTuple):
@@ -393,11 +332,3 @@ async def _follow(secrets: SecretsFile, log: Log) -> None:
                 log.info("secrets_reloaded")
         except MbaasError as error:
             log.error("secrets_not_reloaded", reason=error.message)
-
-
-def _run(coroutine: Any) -> int:
-    if sys.platform == "win32":
-        return cast(int, asyncio.run(coroutine))
-    import uvloop
-
-    return cast(int, uvloop.run(coroutine))

@@ -27,7 +27,7 @@ def dev(config: Project = DEFAULT, host: Host = None, port: Port = None) -> None
     """
     from watchfiles import watch
 
-    command = [sys.executable, "-m", "mbaas_cli.main", "serve", "--config", str(config)]
+    command = [sys.executable, "-m", "mbaas_cli", "serve", "--config", str(config)]
     command += [] if host is None else ["--host", host]
     command += [] if port is None else ["--port", str(port)]
     with failures(json=False):

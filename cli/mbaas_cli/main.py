@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-
 import typer
 
 from mbaas_cli import adopt, dev, doctor, init, keys, messages, migrate, outbox, rules, serve, users
@@ -36,12 +34,3 @@ def version(json: Json = False) -> None:
     from importlib.metadata import version as version_of  # slow, and only this command asks
 
     result({"version": version_of("mbaas")}, json=json, text=version_of("mbaas"))
-
-
-def main() -> None:
-    gc.disable()  # nothing made while starting is garbage; the server switches it on when it is ready
-    app()
-
-
-if __name__ == "__main__":
-    main()

@@ -11,7 +11,7 @@ from rich.table import Table
 from mbaas_cli.output import DEFAULT, Json, Project, configuration, failures, out, result
 
 if TYPE_CHECKING:
-    from mbaas.app import Ready
+    from mbaas.serve import Ready
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.  [default: server.host]", show_default=False)]
 Port = Annotated[int | None, typer.Option(help="Port to listen on.  [default: server.port]", show_default=False)]
@@ -40,10 +40,10 @@ def serve(
         overrides["MBAAS_SERVER__PORT"] = str(port)
     with failures(json):
         loaded = configuration(config, overrides)
-        from mbaas import app  # the server: only this command and `migrate` load it
+        from mbaas.serve import serve as run  # the server: only this command loads it
 
         raise typer.Exit(
-            app.serve(
+            run(
                 loaded,
                 reload=lambda: configuration(config, overrides),
                 on_ready=lambda ready: result(ready, json=True) if json else banner(ready),

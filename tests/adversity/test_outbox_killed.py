@@ -75,7 +75,7 @@ def patiently(found: Callable[[], Any]) -> Any:
 
 def cli(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "mbaas_cli.main", *words, "--config", str(root / "mbaas.toml"), "--json"],
+        [sys.executable, "-m", "mbaas_cli", *words, "--config", str(root / "mbaas.toml"), "--json"],
         capture_output=True,
         text=True,
         timeout=60,

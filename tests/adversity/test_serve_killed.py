@@ -75,7 +75,7 @@ def root() -> Iterator[Path]:
 
 
 def command(root: Path, port: int) -> list[str]:
-    return [sys.executable, "-m", "mbaas_cli.main", "serve", "--config", str(root / "mbaas.toml"), "--port", str(port)]
+    return [sys.executable, "-m", "mbaas_cli", "serve", "--config", str(root / "mbaas.toml"), "--port", str(port)]
 
 
 def patience(report: Report) -> float:

@@ -74,7 +74,7 @@ def start_server(root: Path, *, port: int | None = None, environ: dict[str, str]
     port = port or free_port()
     log = (root / "serve.log").open("ab")
     process = subprocess.Popen(
-        [sys.executable, "-m", "mbaas_cli.main", "serve", "--port", str(port)],
+        [sys.executable, "-m", "mbaas_cli", "serve", "--port", str(port)],
         cwd=root,
         stdout=log,
         stderr=log,

@@ -24,7 +24,7 @@ from tests.throwaway import throw_away_directory
 
 def run(root: Path, *words: str, code: int = 0) -> Any:
     """A command with ``--json``: what it printed. code: the exit status it must have."""
-    command = [sys.executable, "-m", "mbaas_cli.main", *words, "--json"]
+    command = [sys.executable, "-m", "mbaas_cli", *words, "--json"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60)
     assert done.returncode == code, (done.stdout, done.stderr)
     return json.loads(done.stdout)

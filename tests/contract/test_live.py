@@ -76,7 +76,7 @@ class Nodes:
 
 
 def mbaas(root: Path, *words: str) -> Any:
-    command = [sys.executable, "-m", "mbaas_cli.main", *words, "--json"]
+    command = [sys.executable, "-m", "mbaas_cli", *words, "--json"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, (done.stdout, done.stderr)
     return json.loads(done.stdout)

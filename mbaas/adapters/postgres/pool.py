@@ -65,8 +65,13 @@ class Pool:
         """Connect all. Raises what the first that fails raises; then none stays open."""
         self._closed = False
         try:
-            while len(self._links) < self._size:
-                self._idle.append(await self._new_link())
+            self._idle.append(await self._new_link())  # says by itself what is wrong
+            rest = [self._new_link() for _ in range(len(self._links), self._size)]
+            opened = await asyncio.gather(*rest, return_exceptions=True)
+            self._idle += [link for link in opened if isinstance(link, Link)]
+            for failed in opened:
+                if isinstance(failed, BaseException):
+                    raise failed
         except BaseException:
             await self.close()
             raise
