@@ -14,6 +14,7 @@ from mbaas.config.settings import Config
 from mbaas.core.errors import MbaasError
 from mbaas.core.expr import types as t
 from mbaas.core.expr.walk import walk
+from mbaas.core.rules.reach import reach
 from mbaas.core.rules.ruleset import RuleSet, compile_rules
 from mbaas.core.schema.catalog import Collection
 from mbaas_cli.output import DEFAULT, FAILED, Json, Project, configuration, failures, out, result
@@ -63,9 +64,9 @@ def _rules(rules: RuleSet) -> list[Finding]:
             found.append(Finding("note", f"{name} has no rules: only the service key reaches it", hint))
         for operation in WRITES:
             rule = rules.row(name, operation)  # type: ignore[arg-type]
-            if rule != t.FALSE and not _asks_who(rule):
+            if reach(rule, "anon") != "none":
                 what = f"{name}: anyone with the public key may {operation}"
-                found.append(Finding("warning", what, f"rules.{operation} does not ask who the caller is"))
+                found.append(Finding("warning", what, f"rules.{operation} holds for callers who are not signed in"))
         found += [
             Finding(
                 "warning",
@@ -76,10 +77,6 @@ def _rules(rules: RuleSet) -> list[Finding]:
             if not collection.view
         ]
     return found
-
-
-def _asks_who(rule: t.Expr) -> bool:
-    return any(isinstance(part, t.Claim) for part in walk(rule))
 
 
 def _compared(rule: t.Expr) -> set[str]:

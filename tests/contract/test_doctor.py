@@ -23,6 +23,13 @@ select = "owner = auth.uid()"
 insert = "true"
 delete = "text <> ''"
 update = "owner = auth.uid()"
+[collections.boards.fields]
+open = { type = "bool", required = true }
+owner = { type = "uuid" }
+[collections.boards.rules]
+insert = "owner = auth.uid() and open"
+update = "open or owner = auth.uid()"
+delete = "auth.role() = 'authenticated'"
 [collections.closed.fields]
 text = { type = "text" }
 """
@@ -61,7 +68,8 @@ def test_public_writes_and_what_runs_past_the_rules_are_listed(server: Server) -
     found = findings(server)
     assert found["notes: anyone with the public key may insert"] == "warning"
     assert found["notes: anyone with the public key may delete"] == "warning"
-    assert not any("may update" in what for what in found)
+    assert not any(f"notes: anyone with the public key may {verb}" in found for verb in ("update", "select"))
+    assert [what for what in found if what.startswith("boards:")] == ["boards: anyone with the public key may update"]
     unindexed = [item for item in run(server.root, "doctor")["findings"] if "no index begins with it" in item["what"]]
     assert [(item["level"], item["hint"]) for item in unindexed] == [
         ("warning", '[[collections.notes.indexes]] fields = ["owner"]')
