@@ -297,7 +297,7 @@ class ThrottleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     window_s: after which a count begins anew. pair: failures with one account from one address. account: failures with
     one account from addresses it was never signed in at. ip: failures from one address, whatever account. messages:
-    sign-ups, accounts without an address, and mails or SMS asked for, from one address.
+    sign-ups, accounts without an address, sign-ins with a wallet, and mails or SMS asked for, from one address.
     """
 
     window_s: Count = 900
@@ -308,7 +308,8 @@ class ThrottleSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class CaptchaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``[auth.captcha]``: sign-up, sign-in with a password, and what sends messages, only with a solved captcha.
+    """``[auth.captcha]``: sign-up, sign-in with a password or a wallet, and what sends messages, only with a
+    solved captcha.
 
     provider: whose. secret: as the provider gave it. timeout_s: of its answer; without one nobody gets through.
     verify_url: asked instead of the provider's own address, for a relay of yours; it may be on a private network.
@@ -318,6 +319,16 @@ class CaptchaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     secret: str | None = None
     timeout_s: Seconds = 5.0
     verify_url: str | None = None
+
+
+class Web3Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[auth.web3]``: sign-in by a message that a wallet signs, for the site and what ``redirect_urls`` allows.
+
+    ethereum: wallets of Ethereum and of chains like it. solana: wallets of Solana.
+    """
+
+    ethereum: bool = False
+    solana: bool = False
 
 
 class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -377,6 +388,7 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     claims: dict[str, str] = {}
     throttle: ThrottleSettings = ThrottleSettings()
     captcha: CaptchaSettings = CaptchaSettings()
+    web3: Web3Settings = Web3Settings()
     messages: MessageSettings = MessageSettings()
 
 

@@ -68,7 +68,8 @@ class AuthApp:
     async def keep_up(self, revocations: Revocations) -> None:
         """Drop what has ended, from time to time and for good."""
         services = self.services
-        await keep_up((services.throttle.forget, services.devices.forget, revocations.forget))
+        drop = (services.throttle.forget, services.devices.forget, services.web3_grant.forget, revocations.forget)
+        await keep_up(drop)
 
     async def close(self) -> None:
         """Let go of the threads that hash, and of connections."""

@@ -36,6 +36,9 @@ class TokenBody(msgspec.Struct, frozen=True, kw_only=True):
     access_token: str | None = None
     nonce: str | None = None
     link_identity: bool | None = None
+    chain: str | None = None
+    message: str | None = None
+    signature: str | None = None
     gotrue_meta_security: Security | None = None
 
 

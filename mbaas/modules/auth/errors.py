@@ -306,6 +306,11 @@ class Web3Disabled(AuthError):
     text = "Web3 provider is disabled"
 
 
+class Web3ChainUnsupported(AuthError):
+    code = "web3_unsupported_chain"
+    text = "Unsupported chain: it is ethereum or solana"
+
+
 class OAuthShaped(AuthError):
     """Said as OAuth 2.0 says errors (RFC 6749 section 5.2). error: one of its codes."""
 
@@ -501,6 +506,7 @@ STATUS: dict[type[AuthError], int] = {
     EmailConflictsAfterUnlinking: 422,
     ManualLinkingDisabled: 404,
     Web3Disabled: 422,
+    Web3ChainUnsupported: 400,
     OAuthShaped: 400,
     WeakPassword: 422,
     InsufficientAal: 403,

@@ -90,12 +90,14 @@ class AllowList:
         target = parse_target(wanted) if wanted else None
         return target.url if target is not None and self._allows(target) else self.site_url
 
-    def _allows(self, target: Target) -> bool:
+    def is_ours(self, target: Target) -> bool:
+        """Whether it is the site's or on the list. Loopback is not: there is an app of anybody's on it."""
         site = self._site
         at_site = site is not None and (target.scheme, target.host, target.port) == (site.scheme, site.host, site.port)
-        if at_site and target.host:
-            return True
-        return _is_loopback(target) or any(pattern.matches(target) for pattern in self._patterns)
+        return bool(at_site and target.host) or any(pattern.matches(target) for pattern in self._patterns)
+
+    def _allows(self, target: Target) -> bool:
+        return _is_loopback(target) or self.is_ours(target)
 
 
 def with_fragment(target: str, parameters: Mapping[str, str]) -> str:

@@ -30,7 +30,6 @@ from mbaas.modules.auth.errors import (
     PhoneDisabled,
     UserGone,
     ValidationFailed,
-    Web3Disabled,
 )
 from mbaas.modules.auth.objects import Session, User
 from mbaas.modules.auth.pkce import parse_challenge
@@ -84,6 +83,7 @@ async def settings(services: Injected) -> dict[str, Any]:
         "email": policy.email,
         "phone": bool(services.messages.phone_channels),
         "anonymous_users": policy.anonymous,
+        **{f"web3_{name}": name in services.web3_grant.chains for name in ("ethereum", "solana")},
         **{name: name in services.oauth.providers for name in (*PROVIDERS, *services.oauth.providers)},
     }
     return {
@@ -141,7 +141,9 @@ async def token(
         linking = await _linking(request, services) if data.link_identity else None
         return await services.id_token_grant.session(data, linking, asked=asked)
     if grant_type == "web3":
-        raise Web3Disabled
+        services.web3_grant.require_any()
+        await services.admission.message(data.gotrue_meta_security, asked=asked)
+        return await services.web3_grant.session(data, asked=asked)
     raise InvalidCredentials("unsupported_grant_type")
 
 

@@ -47,6 +47,7 @@ from mbaas.modules.auth.signup import SignUp
 from mbaas.modules.auth.throttle import Throttle
 from mbaas.modules.auth.tokens import TokenIssuer
 from mbaas.modules.auth.verify import Verify
+from mbaas.modules.auth.web3.grant import Web3Grant
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +64,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     profile: Profile
     oauth: OAuth
     id_token_grant: IdTokenGrant
+    web3_grant: Web3Grant
     admin: Admin
     links: Links
     factors: Factors
@@ -139,18 +141,19 @@ def build_services(
         observe=observe,
     )
     allow_list = AllowList(config.app.site_url, config.app.redirect_urls)
+    identities = Identities(
+        policy=policy,
+        accounts=accounts,
+        proof=proof,
+        mails=mails,
+        clock=clock,
+        chance=chance,
+        observe=observe,
+        manual_linking=settings.manual_linking,
+    )
     oauth = OAuth(
         providers=build_providers(settings.providers, callback=f"{address}/callback"),
-        identities=Identities(
-            policy=policy,
-            accounts=accounts,
-            proof=proof,
-            mails=mails,
-            clock=clock,
-            chance=chance,
-            observe=observe,
-            manual_linking=settings.manual_linking,
-        ),
+        identities=identities,
         database=database,
         accounts=accounts,
         sessions=sessions,
@@ -190,6 +193,16 @@ def build_services(
         oauth=oauth,
         id_token_grant=IdTokenGrant(
             oauth=oauth, database=database, accounts=accounts, sessions=sessions, clock=clock, observe=observe
+        ),
+        web3_grant=Web3Grant(
+            settings=settings.web3,
+            identities=identities,
+            database=database,
+            accounts=accounts,
+            sessions=sessions,
+            allow_list=allow_list,
+            clock=clock,
+            observe=observe,
         ),
         mail_flows=MailFlows(
             policy=policy,

@@ -178,6 +178,11 @@ class MfaTries(Table, tablename="mfa_tries", schema="auth", db=POSTGRES):
     until = Timestamptz()
 
 
+class Web3Messages(Table, tablename="web3_messages", schema="auth", db=POSTGRES):
+    digest = Text(primary_key=True)
+    expires_at = Timestamptz()
+
+
 class Throttles(Table, tablename="throttles", schema="auth", db=POSTGRES):
     key = Text(primary_key=True)
     failures = Integer()
@@ -193,6 +198,6 @@ class Revocations(Table, tablename="revocations", schema="auth", db=POSTGRES):
 
 TABLES = (
     *(Users, Identities, Sessions, OneTimeTokens, FlowState, OAuthFlows, MailPauses, AuditLogEntries),
-    *(Throttles, Revocations),
+    *(Web3Messages, Throttles, Revocations),
     *(MfaFactors, WebauthnCredentials, MfaChallenges, MfaRecoveryCodes, MfaTries),
 )

@@ -15,9 +15,11 @@ MAX_TEXT = 1024
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """issuer and subject: who it is, for good. email: in our form. claims: what else is kept of it."""
+    """issuer and subject: who it is, for good. issuer: ``None``: the subject is nobody's to give, as a wallet's is.
+    email: in our form. claims: what else is kept of it.
+    """
 
-    issuer: str
+    issuer: str | None
     subject: str
     email: str | None = None
     email_verified: bool = False
