@@ -6,6 +6,7 @@ import base64
 import hashlib
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from mbaas.adapters.postgres.embedded import EmbeddedPostgres
 from tests.contract.auth_flows import claims, fragment, query
 from tests.contract.conftest import Js, PyMaker, Server, supabase_js, variant
 from tests.idp.certified import CLIENT_ID, CLIENT_SECRET, certified_provider, sign_in_at
+from tests.wallets import Ethereum, Solana, stamp
 
 SITE = "http://localhost:3000/in"
 
@@ -232,9 +234,83 @@ async def test_js_is_told_of_an_id_token_that_cannot_be_used(js: Js, issuer: str
     assert (refused["error"]["status"], refused["error"]["code"]) == (400, "provider_disabled")
 
 
-async def test_js_is_told_that_web3_is_off(js: Js) -> None:
+WEB3_JS = """
+const bytes = (text) => Uint8Array.from(Buffer.from(text, 'base64url'))
+const {chain, message, signature} = args.given
+return await client.auth.signInWithWeb3({chain, message, signature: chain === 'solana' ? bytes(signature) : signature})
+"""
+# A wallet that signs what the client wrote: first it tells what that is, then it has the signature.
+WALLET_JS = """
+const {chain, address, signature, issuedAt} = args
+const bytes = (text) => Uint8Array.from(Buffer.from(text, 'base64url'))
+let written
+const ethereum = {request: async ({method, params}) => {
+  if (method === 'eth_requestAccounts') return [address]
+  if (method === 'eth_chainId') return '0x1'
+  written = Buffer.from(params[0].slice(2), 'hex').toString()
+  return signature ?? '0x' + '00'.repeat(65)
+}}
+const solana = {publicKey: {toBase58: () => address}, signMessage: async (message) => {
+  written = Buffer.from(message).toString()
+  return signature ? bytes(signature) : new Uint8Array(64)
+}}
+const options = {
+  url: 'http://localhost:3000/in?from=home#top',
+  signInWithEthereum: {issuedAt: new Date(issuedAt), resources: ['https://example.com/terms']},
+  signInWithSolana: {issuedAt, resources: ['https://example.com/terms']},
+}
+const wallet = chain === 'solana' ? solana : ethereum
+const {data, error} = await client.auth.signInWithWeb3({chain, wallet, statement: 'I accept the terms.', options})
+return {written, user: data?.user, error}
+"""
+
+
+def wallet_of(chain: str) -> Ethereum | Solana:
+    return (Solana if chain == "solana" else Ethereum)(uuid.uuid4().int)
+
+
+@pytest.mark.parametrize("chain", ["ethereum", "solana"])
+async def test_js_signs_in_with_a_wallet_once_a_message(js: Js, chain: str) -> None:
+    wallet = wallet_of(chain)
+    text = wallet.message()
+    given = {"chain": chain, "message": text, "signature": wallet.sign(text)}
+    answer = await js(WEB3_JS, given=given)
+    assert answer["error"] is None
+    user, session = answer["data"]["user"], answer["data"]["session"]
+    assert user["app_metadata"] == {"provider": "web3", "providers": ["web3"]}
+    assert user["identities"][0]["id"] == f"web3:{chain}:{wallet.address}"
+    assert user["user_metadata"]["custom_claims"]["address"] == wallet.address
+    assert claims(session["access_token"])["amr"][0]["method"] == "web3"
+    refused = await js(WEB3_JS, given=given)
+    assert (refused["error"]["status"], refused["error"]["message"]) == (400, "Message was used before, sign a new one")
+
+
+@pytest.mark.parametrize("chain", ["ethereum", "solana"])
+async def test_js_writes_a_message_that_signs_in(js: Js, chain: str) -> None:
+    wallet = wallet_of(chain)
+    asked = {"chain": chain, "address": wallet.address, "issuedAt": stamp(datetime.now(UTC))}
+    first = await js(WALLET_JS, **asked)
+    assert (first["error"]["status"], first["error"]["message"]) == (400, "Signature does not match address in message")
+    second = await js(WALLET_JS, **asked, signature=wallet.sign(first["written"]))
+    assert second["error"] is None
+    assert second["user"]["user_metadata"]["custom_claims"]["statement"] == "I accept the terms."
+
+
+async def test_js_is_told_of_a_wallet_that_cannot_be_used(js: Js) -> None:
+    wallet = wallet_of("ethereum")
+    for fields, reason in (
+        ({"domain": "evil.example"}, "message has a domain that does not match its URI"),
+        ({"URI": "https://evil.example/"}, "message is for a URI that is not allowed on this server"),
+        ({"Issued At": "2024-01-01T00:00:00Z"}, "message was issued too long ago"),
+    ):
+        text = wallet.message(**fields)
+        refused = await js(WEB3_JS, given={"chain": "ethereum", "message": text, "signature": wallet.sign(text)})
+        assert (refused["error"]["status"], refused["error"]["message"]) == (400, reason)
+
+
+async def test_js_is_told_that_web3_is_off(strict_js: Js) -> None:
     snippet = "return await client.auth.signInWithWeb3({chain: 'ethereum', message: 'm', signature: '0x00'})"
-    refused = await js(snippet)
+    refused = await strict_js(snippet)
     assert (refused["error"]["status"], refused["error"]["code"]) == (422, "web3_provider_disabled")
 
 
@@ -349,7 +425,28 @@ async def test_py_is_told_that_linking_is_off(strict_server: Server, supabase_py
     assert client.answers[-1].status_code == 404
 
 
-def test_web3_is_off(server: Server) -> None:
-    body = {"chain": "solana", "message": "m", "signature": "s"}
-    answer = httpx.post(f"{server.url}/auth/v1/token?grant_type=web3", json=body, headers=server.headers())
+def web3(server: Server, **body: str) -> httpx.Response:
+    return httpx.post(f"{server.url}/auth/v1/token?grant_type=web3", json=body, headers=server.headers())
+
+
+@pytest.mark.parametrize("chain", ["ethereum", "solana"])
+def test_a_wallet_signs_in_once_a_message(server: Server, chain: str) -> None:
+    wallet = wallet_of(chain)
+    text = wallet.message()
+    body = {"chain": chain, "message": text, "signature": wallet.sign(text)}
+    answer = web3(server, **body)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["user"]["identities"][0]["id"] == f"web3:{chain}:{wallet.address}"
+    again = web3(server, **body)
+    wanted = {"error": "invalid_grant", "error_description": "Message was used before, sign a new one"}
+    assert (again.status_code, again.json()) == (400, wanted)
+
+
+def test_a_wallet_of_another_chain_is_unsupported(server: Server) -> None:
+    answer = web3(server, chain="bitcoin", message="m", signature="s")
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "web3_unsupported_chain")
+
+
+def test_web3_is_off(strict_server: Server) -> None:
+    answer = web3(strict_server, chain="solana", message="m", signature="s")
     assert (answer.status_code, answer.json()["error_code"]) == (422, "web3_provider_disabled")

@@ -18,13 +18,16 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from mbaas.config.settings import ProviderSettings, ThrottleSettings
+from mbaas.config.settings import ProviderSettings, ThrottleSettings, Web3Settings
 from mbaas.modules.auth.access import Access
 from tests.auth import Auth, make_config, open_auth
 from tests.conftest import SOAK
+from tests.wallets import Ethereum
 
 _numbers = itertools.count(1)
 ACTORS = {Access.USER: "user", Access.FIRST_FACTOR: "user", Access.SERVICE: "service"}
+_WALLET = Ethereum(7)
+_SIGNED = _WALLET.message()
 LIKELY = {
     name: st.sampled_from(values.split())
     for name, values in {
@@ -53,8 +56,10 @@ LIKELY = {
         "channel": "sms whatsapp",
         "id": "00000000-0000-4000-8000-000000000000",
         "challenge_id": "00000000-0000-4000-8000-000000000000",
+        "chain": "ethereum solana",
+        "signature": f"{_WALLET.sign(_SIGNED)} {'A' * 86} 0x{'1' * 130}",
     }.items()
-}
+} | {"message": st.sampled_from([_SIGNED, _SIGNED.replace("Ethereum", "Solana"), f"{_SIGNED}\nResources:"])}
 PARAMETERS = "grant_type type scope redirect_to provider page per_page token code state user_id action before".split()
 PLAUSIBLE = st.sampled_from(
     [*"-1 0 9999999999999999999 a.b.c eyJhbGciOiJub25lIn0.e30. en {} 😀 authenticated".split(), "a" * 300]
@@ -165,6 +170,7 @@ def test_no_request_is_a_fault_and_every_refusal_has_a_code_and_words(database_u
             passkeys=True,
             manual_linking=True,
             providers={"github": ProviderSettings(client_id="id", client_secret="secret")},
+            web3=Web3Settings(ethereum=True, solana=True),
             throttle=ThrottleSettings(pair=0, account=0, ip=0, messages=0),
         )
         stack = contextlib.AsyncExitStack()
