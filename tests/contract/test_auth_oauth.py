@@ -442,6 +442,14 @@ def test_a_wallet_signs_in_once_a_message(server: Server, chain: str) -> None:
     assert (again.status_code, again.json()) == (400, wanted)
 
 
+def test_a_message_of_a_wallet_for_another_app_or_time_is_refused(server: Server) -> None:
+    wallet = wallet_of("solana")
+    for fields in ({"domain": "evil.example"}, {"Issued At": "2024-01-01T00:00:00Z"}):
+        text = wallet.message(**fields)
+        answer = web3(server, chain="solana", message=text, signature=wallet.sign(text))
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+
+
 def test_a_wallet_of_another_chain_is_unsupported(server: Server) -> None:
     answer = web3(server, chain="bitcoin", message="m", signature="s")
     assert (answer.status_code, answer.json()["error_code"]) == (400, "web3_unsupported_chain")

@@ -81,7 +81,7 @@ def mentioned() -> dict[str, str]:
     found: dict[str, str] = {}
     table = ""
     for line in DEMO.read_text().splitlines():
-        if header := re.match(r"\[([a-z.]+)\]", line):
+        if header := re.match(r"\[([a-z0-9.]+)\]", line):
             table = header[1]
         elif key := re.match(r"(?:# )?([a-z_]+) = (.*)", line):
             found[f"{table}.{key[1]}"] = key[2]

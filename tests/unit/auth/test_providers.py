@@ -159,6 +159,10 @@ def test_apples_secret_is_signed_and_lasts_minutes() -> None:
     [
         ("acme", {"client_id": "x"}, "has no issuer"),
         ("keycloak", {"client_id": "x"}, "has no issuer"),
+        *(
+            (name, {"client_id": "x", "issuer": "https://x.example"}, "of our own")
+            for name in ("email", "phone", "web3")
+        ),
         ("google", {}, "has no client_id"),
         ("acme", {"client_id": "x", "issuer": "http://login.example"}, "would go in clear"),
         ("acme", {"client_id": "x", "issuer": "https://u:p@login.example"}, "is no URL"),

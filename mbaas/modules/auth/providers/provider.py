@@ -73,6 +73,9 @@ class Tokens(msgspec.Struct, frozen=True):
     id_token: str | None = None
 
 
+_OURS = frozenset({"email", "phone", "web3"})
+
+
 class Provider:
     """Of one ``[auth.providers.<name>]``."""
 
@@ -319,6 +322,8 @@ class Provider:
 
     def _check(self) -> None:
         settings, where = self.settings, f"auth.providers.{self.name}"
+        if self.name in _OURS:  # its subjects would be taken for ours
+            raise ConfigError(f"{where} has the name of a way in of our own", hint="call it anything else")
         if not settings.client_id:
             raise ConfigError(f"{where} has no client_id", hint="the provider gives it when you register the app there")
         if self.preset.discovery and not self.issuer and self._fixed() is None:
