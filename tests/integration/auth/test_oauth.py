@@ -680,6 +680,7 @@ async def test_the_nonce_of_an_id_token_must_be_the_hash_of_the_apps(auth: Auth,
     hashed = hashlib.sha256(b"raw").hexdigest()
     for token, nonce in ((idp.id_token(nonce=hashed), None), (idp.id_token(), "raw")):
         answer = await grant(auth, token, nonce=nonce)
+        assert answer.status_code == 400, (nonce, "opened a session")
         assert answer.json()["error_description"].startswith("Passed nonce and nonce in id_token should either")
     for claimed in (hashlib.sha256(b"other").hexdigest(), "raw"):
         answer = await grant(auth, idp.id_token(nonce=claimed), nonce="raw")
