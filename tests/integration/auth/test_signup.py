@@ -7,6 +7,7 @@ from typing import Any
 
 from mbaas.core.sql.fragment import Statement
 from tests.auth import PASSWORD, SITE, Auth
+from tests.integration.auth.test_sessions import claims
 
 
 async def test_without_confirmation_signing_up_gives_a_session(easy: Auth) -> None:
@@ -103,6 +104,9 @@ async def test_anonymous_users_are_kept_apart(easy: Auth) -> None:
     assert (user["is_anonymous"], user["email"], user["identities"]) == (True, "", [])
     assert user["user_metadata"] == {"from": "app"}
     assert (await easy.get("/user", token=session["access_token"])).json()["id"] == user["id"]
+    refreshed = (await easy.refresh(session["refresh_token"])).json()
+    for token in (session["access_token"], refreshed["access_token"]):  # what rules and policies ask
+        assert claims(token)["is_anonymous"] is True
 
 
 async def refused(auth: Auth, body: Any) -> tuple[int, str]:

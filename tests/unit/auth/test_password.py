@@ -52,6 +52,14 @@ async def test_nothing_matches_where_there_is_no_password(passwords: Passwords) 
     assert not (await passwords.verify("no hash at all", "correct horse")).right
 
 
+async def test_whoever_guessed_the_password_that_nobody_has_is_let_in_nowhere(
+    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mbaas.modules.auth.password._NOBODY", await passwords.hash("correct horse"))
+    for stored in (None, "no hash at all"):
+        assert not (await passwords.verify(stored, "correct horse")).right
+
+
 @pytest.mark.parametrize(
     "stored",
     ["", "md5", "$2b$20$" + "x" * 53, "$2b$xx$" + "x" * 53, "$2b$10$short", "$argon2id$nonsense", "$argon2id$v=19$m=999999999,t=1,p=1$YWFhYWFhYWE$YWFhYWFhYWE"],
