@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import hypothesis
 import pytest
 
 from mbaas.adapters.postgres.cluster.initialise import OWNER
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres
+from mbaas.adapters.postgres.system_schema import apply_system_schema
 from tests.distribution import ByFile, place
 from tests.throwaway import throw_away_directory
 
@@ -24,6 +26,10 @@ os.environ.pop("SSL_CERT_FILE", None)
 os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
 # Servers and commands are started by the dozen: they compile what they import once.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# The same examples in every run of the command, so that a change is judged by what it changes; others in the soak.
+hypothesis.settings.register_profile("command", derandomize=True)
+if not SOAK:
+    hypothesis.settings.load_profile("command")
 _numbers = itertools.count(1)
 
 
@@ -65,9 +71,21 @@ def cluster() -> Iterator[EmbeddedPostgres]:
         settings = {"fsync": "off", "max_connections": "200", "autovacuum": "off"}
         server = EmbeddedPostgres(Path(name) / "pg", settings=settings, unsafe_dev=True)
         loop.run_until_complete(server.start())
+        loop.run_until_complete(_make_roles(server))
         yield server
         loop.run_until_complete(server.stop())
         loop.close()
+
+
+async def _make_roles(server: EmbeddedPostgres) -> None:
+    """By the owner, whatever test comes first: those that a superuser makes are not the owner's to act as."""
+    admin = await asyncpg.connect(server.admin_url("postgres"))
+    await admin.execute(f"create database roles owner {OWNER}")
+    await admin.close()
+    database = Database(server.url("roles"), connections=1, unsafe_dev=True)
+    await database.open()
+    await apply_system_schema(database)
+    await database.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
@@ -83,6 +83,7 @@ KEYS = ("sub", "id", "data", "email", "email_verified", "emails", "name", "pictu
 
 
 @given(st.sampled_from(sorted(PRESETS)), st.dictionaries(st.sampled_from(KEYS), JSON))
+@example("github", {"id": 1, "emails": True})
 @settings(max_examples=200, deadline=None)
 def test_whatever_a_provider_says_is_a_person_or_nobody(name: str, said: dict[str, Any]) -> None:
     try:

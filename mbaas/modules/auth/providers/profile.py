@@ -59,7 +59,8 @@ def microsoft(issuer: str, given: Mapping[str, Any]) -> Profile:
 
 def github(issuer: str, given: Mapping[str, Any]) -> Profile:
     """emails: from a request of its own, since the profile has at most the one shown to everybody."""
-    emails = [entry for entry in given.get("emails") or () if isinstance(entry, dict)]
+    told = given.get("emails")
+    emails = [entry for entry in told if isinstance(entry, dict)] if isinstance(told, list) else []
     best = next((entry for entry in emails if entry.get("primary")), None) or next(iter(emails), {})
     return made(
         issuer,
