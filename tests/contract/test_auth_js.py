@@ -130,6 +130,23 @@ async def test_jwks_lists_public_keys_only(http: httpx.AsyncClient) -> None:
     assert all(key["alg"] == "ES256" and "d" not in key and key["key_ops"] == ["verify"] for key in keys)
 
 
+async def test_others_find_the_keys_by_the_issuer_of_a_token(js: Js, http: httpx.AsyncClient) -> None:
+    code = "await client.auth.signUp({email: args.email, password: args.password});return await client.auth.getClaims()"
+    issuer = (await js(code, email=address(), password=PASSWORD))["data"]["claims"]["iss"]
+    path = "/auth/v1/.well-known/openid-configuration"
+    told = (await http.get(path, headers={"apikey": ""})).json()
+    assert told["issuer"] == issuer
+    assert f"{issuer}/.well-known/openid-configuration".endswith(path)
+    assert told["jwks_uri"] == f"{issuer}/.well-known/jwks.json"
+    assert told["id_token_signing_alg_values_supported"] == ["ES256"]
+
+
+async def test_a_grant_that_nobody_knows_is_refused(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/auth/v1/token", params={"grant_type": "device_code"}, json={})
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "invalid_credentials")
+    assert answer.json()["msg"] == "unsupported_grant_type"
+
+
 async def test_sign_out_scopes(js: Js) -> None:
     code = (
         "await client.auth.signUp({email: args.email, password: args.password});"

@@ -44,6 +44,7 @@ POLICIES = [
     Policy("/auth/v1/**", "key", sample="/settings", own_check=True),
     Policy(f"{PREFIX}/**", "key", sample="/greeter/hello", own_check=True),
     Policy("/auth/v1/.well-known/jwks.json", "public"),
+    Policy("/auth/v1/.well-known/openid-configuration", "public"),
     Policy("/auth/v1/health", "key"),
     Policy("/auth/v1/settings", "key"),
     Policy("/auth/v1/signup", "key"),

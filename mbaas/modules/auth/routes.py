@@ -103,6 +103,22 @@ async def jwks(services: Injected) -> Response[dict[str, Any]]:
     return Response(keys, headers={"cache-control": "public, max-age=600"})
 
 
+@get("/.well-known/openid-configuration", opt={"access": Access.OPEN})
+async def metadata(services: Injected) -> Response[dict[str, Any]]:
+    """Where others find what our tokens are checked with (OpenID Connect Discovery 1.0). Nobody signs in elsewhere
+    through us, so nothing of that is among it.
+    """
+    told = {
+        "issuer": services.auth_url,
+        "jwks_uri": f"{services.auth_url}/.well-known/jwks.json",
+        "userinfo_endpoint": f"{services.auth_url}/user",
+        "response_types_supported": [],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["ES256"],
+    }
+    return Response(told, headers={"cache-control": "public, max-age=600"})
+
+
 @post("/signup", status_code=200, opt={"access": Access.PROJECT})
 async def signup(
     request: AnyRequest, services: Injected, data: JSONBody[SignUpBody], redirect_to: RedirectTo = None
@@ -333,6 +349,7 @@ ROUTES = (
     health,
     settings,
     jwks,
+    metadata,
     signup,
     token,
     otp,
