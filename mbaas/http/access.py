@@ -13,10 +13,10 @@ from mbaas.config.settings import LogSettings
 from mbaas.core.identity import Identity
 from mbaas.http.logs import LineWriter, Log, for_people
 from mbaas.http.redact import redact_text
-from mbaas.http.respond import Scope
 
-AccessLog: TypeAlias = Callable[[Scope, int, float], None]
-"""Told of every request: its scope, the status (499: the client went away) and the seconds it took."""
+AccessLog: TypeAlias = Callable[[str, str, int, float, str, str, object], None]
+"""Told of every request: method, path, status (499: the client went away), seconds, its id, the client's address, and
+the ``Identity`` of the caller when it has one."""
 
 
 def access_log(
@@ -35,19 +35,18 @@ def json_access_log(writer: LineWriter) -> AccessLog:
     """
     second, stamp = -1, ""
 
-    def write(scope: Scope, status: int, seconds: float) -> None:
+    def write(
+        method: str, path: str, status: int, seconds: float, request_id: str, client_ip: str, caller: object
+    ) -> None:
         nonlocal second, stamp
         now = time.time()
         if (whole := int(now)) != second:
             second, stamp = whole, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
-        state = scope["state"]
-        identity = state.get("caller")
-        who = _who(identity.role, identity.user_id) if isinstance(identity, Identity) else ""
+        asked = _asked(method, path)
+        who = _who(client_ip, caller.role, caller.user_id) if isinstance(caller, Identity) else _who(client_ip)
         writer.write(
-            f'{{"time":"{stamp}.{int((now - whole) * 1000):03d}Z","level":"info","event":"request",'
-            f'"method":{_quoted(scope["method"])},"path":{_quoted_path(state.get("path") or scope["path"])},'
-            f'"status":{status},"duration_ms":{seconds * 1000:.2f},"request_id":"{state.get("request_id", "")}",'
-            f'"client_ip":{_quoted(state.get("client_ip", ""))}{who}}}'
+            f'{{"time":"{stamp}.{int((now - whole) * 1000):03d}Z",{asked}'
+            f',"status":{status},"duration_ms":{seconds * 1000:.2f},"request_id":"{request_id}",{who}}}'
         )
 
     return write
@@ -56,20 +55,20 @@ def json_access_log(writer: LineWriter) -> AccessLog:
 def log_access_log(log: Log) -> AccessLog:
     """Lines through the general log, for people who watch a console."""
 
-    def write(scope: Scope, status: int, seconds: float) -> None:
-        state = scope["state"]
-        identity = state.get("caller")
+    def write(
+        method: str, path: str, status: int, seconds: float, request_id: str, client_ip: str, caller: object
+    ) -> None:
         who: dict[str, str] = {}
-        if isinstance(identity, Identity):
-            who = {"role": identity.role} | ({"user_id": identity.user_id} if identity.user_id else {})
+        if isinstance(caller, Identity):
+            who = {"role": caller.role} | ({"user_id": caller.user_id} if caller.user_id else {})
         log.info(
             "request",
-            method=scope["method"],
-            path=shown_path(state.get("path") or scope["path"]),
+            method=method,
+            path=shown_path(path),
             status=status,
             duration_ms=round(seconds * 1000, 2),
-            client_ip=state.get("client_ip", ""),
-            request_id=state.get("request_id", ""),
+            client_ip=client_ip,
+            request_id=request_id,
             **who,
         )
 
@@ -86,16 +85,19 @@ def shown_path(path: str) -> str:
 
 
 @lru_cache(maxsize=1024)
+def _asked(method: str, path: str) -> str:
+    """The beginning of a line, behind the time."""
+    return f'"level":"info","event":"request","method":{_quoted(method)},"path":{_quoted(shown_path(path))}'
+
+
+@lru_cache(maxsize=1024)
+def _who(client_ip: str, role: str | None = None, user_id: str | None = None) -> str:
+    """The end of a line: what is known of the caller."""
+    known = f'"client_ip":{_quoted(client_ip)}'
+    if role is not None:
+        known += f',"role":{_quoted(role)}'
+    return known if user_id is None else f'{known},"user_id":{_quoted(user_id)}'
+
+
 def _quoted(text: str) -> str:
     return msgspec.json.encode(text).decode()
-
-
-@lru_cache(maxsize=1024)
-def _quoted_path(path: str) -> str:
-    return _quoted(shown_path(path))
-
-
-@lru_cache(maxsize=1024)
-def _who(role: str, user_id: str | None) -> str:
-    """The end of a line: what is known of the caller."""
-    return f',"role":{_quoted(role)}' + ("" if user_id is None else f',"user_id":{_quoted(user_id)}')

@@ -16,23 +16,23 @@ RESERVE = 1.25  # how far vital routes may go beyond the limit
 class Admission:
     """Counts the requests of one server."""
 
-    __slots__ = ("_limit", "active", "waiting")
+    __slots__ = ("active", "limit", "waiting")
 
     def __init__(self, limit: int) -> None:
         """limit: requests at once; 0: no limit."""
-        self._limit = limit
+        self.limit = limit
         self.active = 0
         self.waiting = 0  # of them, those that wait for their client
 
     @property
     def full(self) -> bool:
         """Whether one more would be too many."""
-        return self.active - self.waiting >= self._limit > 0
+        return self.active - self.waiting >= self.limit > 0
 
     def check(self, path: str) -> None:
         """Raises Overloaded when too many are under way, the one that asks among them."""
         busy = self.active - self.waiting
-        if busy > self._limit > 0 and (path not in VITAL or busy > self._limit * RESERVE):
+        if busy > self.limit > 0 and (path not in VITAL or busy > self.limit * RESERVE):
             raise turned_away()
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from functools import lru_cache
 
 import msgspec
 
-from mbaas.http.cycle import WHOLE
+from mbaas.http.cycle import WHOLE, opening_of
 from mbaas.http.respond import Header, Message, Reply, Send, send_reply
 
 NO_STORE = (b"cache-control", b"no-store")
@@ -70,6 +71,13 @@ class Answer:
 def lines_of(known: Known, request_id: bytes) -> bytes:
     """The lines that end every head."""
     return b"%bx-request-id: %b\r\n" % (known.lines, request_id)
+
+
+@lru_cache(maxsize=1024)
+def known_opening(status: int, headers: tuple[Header, ...], content_type: bytes | None) -> bytes:
+    """How answers to reads begin: few, again and again. content_type: ``None`` of one without a body."""
+    reply = Reply(status, b"" if content_type is None else b"-", headers, content_type or b"")
+    return opening_of(status, (*headers, *ending_of(reply)))
 
 
 def ending_of(reply: Reply) -> tuple[Header, ...]:

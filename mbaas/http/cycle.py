@@ -20,19 +20,29 @@ WHOLE = "mbaas.whole"
 """The ASGI extension, and its message: a whole answer at once, ``status``, ``headers``, ``lines`` (more of the head, as
 finished bytes) and ``body``. Content-length is the server's. ``http.response.start`` may hold ``lines`` too."""
 
+_CLOSE = b"connection: close\r\n"
 
-def whole_answer(status: int, headers: Iterable[Header], finished: bytes, body: bytes, *, keep_alive: bool) -> bytes:
-    """An answer as it goes over the wire, but for HEAD. finished: more lines of the head. Raises RuntimeError."""
+
+def whole_answer(status: int, headers: Iterable[Header], lines: bytes, body: bytes, *, keep_alive: bool) -> bytes:
+    """An answer as it goes over the wire, but for HEAD. lines: more of the head. Raises RuntimeError."""
+    return completed(status, opening_of(status, headers), lines if keep_alive else lines + _CLOSE, body)
+
+
+def opening_of(status: int, headers: Iterable[Header]) -> bytes:
+    """How an answer begins: status and headers. Raises RuntimeError."""
     lines = [b"%b: %b\r\n" % header for header in headers]
     count = len(lines)
     text = b"".join(lines)
     if text.count(b"\n") != count or text.count(b"\r") != count or b"\0" in text:
         raise RuntimeError("a header would break out of its line")
-    ending = b"" if keep_alive else b"connection: close\r\n"
+    return STATUS_LINE[status] + text
+
+
+def completed(status: int, opening: bytes, lines: bytes, body: bytes) -> bytes:
+    """The answer that begins like that."""
     if status == 204:  # RFC 9110 section 8.6
-        return b"%b%b%b%b\r\n" % (STATUS_LINE[status], text, finished, ending)
-    length = b"content-length: %d\r\n\r\n" % len(body)
-    return b"".join((STATUS_LINE[status], text, finished, ending, length, body))
+        return b"%b%b\r\n" % (opening, lines)
+    return b"%b%bcontent-length: %d\r\n\r\n%b" % (opening, lines, len(body), body)
 
 
 class Cycle(RequestResponseCycle):

@@ -9,25 +9,23 @@ the outcome in ``scope["state"]``: ``request_id``, ``client_ip``, ``path``, and 
 from __future__ import annotations
 
 import asyncio
-import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Protocol, TypeAlias
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, Protocol, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec.structs import replace
 
 from mbaas.config.settings import LimitSettings, ServerSettings
 from mbaas.core.errors import Forbidden, MbaasError, RateLimited, Timeout, Unavailable
 from mbaas.core.identity import ANON, Identity
 from mbaas.http.access import AccessLog
-from mbaas.http.admission import VITAL, Admission, turned_away
-from mbaas.http.answer import Answer, Known, ending_of, lines_of
+from mbaas.http.admission import Admission
+from mbaas.http.answer import Answer, Known
 from mbaas.http.caller import caller
 from mbaas.http.cors import Cors
-from mbaas.http.cycle import WHOLE, whole_answer
+from mbaas.http.cycle import WHOLE
 from mbaas.http.deadlines import Deadlines
 from mbaas.http.errors import Dialect, MethodNotAllowed, default_dialect
 from mbaas.http.exchange import Begin, Exchange
@@ -42,19 +40,20 @@ from mbaas.http.limits import (
     check_url,
     declared_length,
     leave_base,
-    too_large,
 )
 from mbaas.http.logs import REQUEST_ID, Log
 from mbaas.http.metrics import Metrics
 from mbaas.http.proxies import UNIX, Proxies
+from mbaas.http.quick import CLIENT_GONE, QuickWay, stopping
 from mbaas.http.ratelimit import RateLimiter
 from mbaas.http.redact import redact_answer
+from mbaas.http.request_id import new_request_id
 from mbaas.http.respond import ASGIApp, Header, Receive, Reply, Scope, Send, send_reply
 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
-CLIENT_GONE = 499  # in logs and metrics only: nobody is there to read a status
 
 _CHECKED = "checked"
+_T = TypeVar("_T")
 _GOOD_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
 
@@ -85,7 +84,7 @@ class Surface(msgspec.Struct, frozen=True, kw_only=True):
     request_timeout_s: float | None = None
 
 
-class _Bounds(msgspec.Struct, frozen=True):
+class Bounds(msgspec.Struct, frozen=True):
     """A surface with its numbers settled."""
 
     name: str
@@ -140,6 +139,7 @@ class Edge:
         self._limits = limits
         self._cors = Cors(server.cors_origins)
         self._proxies = Proxies(server.trusted_proxies)
+        self.direct = self._proxies.none  # clients connect themselves
         self._rates = rates or RateLimiter(limits.rate)
         self._deadlines = Deadlines()
         self.admission = Admission(limits.max_active)
@@ -149,19 +149,19 @@ class Edge:
         self._base = urlsplit(server.public_url or "").path.rstrip("/").encode()
         if (server.public_url or "").startswith("https://"):
             self._common += ((b"strict-transport-security", b"max-age=31536000"),)
-        self._elsewhere = self._bounds(Surface(prefix="other"))
-        self._surfaces = {surface.prefix: self._bounds(surface) for surface in surfaces}
-        self._turned_away: dict[str, Reply] = {}
+        self._elsewhere = self._settled(Surface(prefix="other"))
+        self._surfaces = {surface.prefix: self._settled(surface) for surface in surfaces}
+        self.quick = QuickWay(self)
         self._own = {"/health/live": self._live, "/health/ready": self._ready, "/metrics": self._scrape}
 
     def _in_flight(self) -> int:
         return self.admission.active
 
-    def _bounds(self, surface: Surface) -> _Bounds:
+    def _settled(self, surface: Surface) -> Bounds:
         def settled(own: float | None, configured: float) -> float:
             return configured if own is None else own
 
-        return _Bounds(
+        return Bounds(
             surface.prefix,
             surface.app or self._app,
             surface.direct,
@@ -184,10 +184,10 @@ class Edge:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         head = head_of(scope)
-        known = self._known(head)
+        known = self.known(head)
         state = scope["state"]
         if "request_id" not in state:
-            self._name(scope, known)
+            self.name(scope, known)
         admitted = "caller" in state  # by the quick way, which then left it to this one
         request_id: str = state["request_id"]
         REQUEST_ID.set(request_id)
@@ -195,8 +195,8 @@ class Edge:
         self.admission.active += 1
         bounds = self._elsewhere
         try:
-            bounds = self._surface(scope["path"])
-            own = None if admitted else self._admit(scope, head, known)
+            bounds = self.bounds(scope["path"])
+            own = None if admitted else self.admit(scope, head, known)
             if own is not None:
                 await send_reply(answer.send, await own)
             else:
@@ -209,102 +209,77 @@ class Edge:
                         timeout_s=bounds.body_timeout_s,
                         admission=self.admission,
                     )
-                task = self._deadlines.enter(bounds.request_timeout_s)
-                try:
-                    if bounds.direct is None or scope["method"] == "HEAD":
-                        await bounds.app(scope, receive, answer.send)
-                    else:
-                        await answer.reply(await bounds.direct(scope, receive))
-                except asyncio.CancelledError:
-                    if not self._deadlines.leave(task):
-                        raise
-                    raise Timeout("the request took too long and was cancelled") from None
-                finally:
-                    self._deadlines.leave(task)
+                await self.in_time(self._answered(scope, receive, answer, bounds), bounds)
         except MbaasError as error:
             await self._refuse(error, scope, answer, bounds)
         except asyncio.CancelledError:
             # The server cancels a request when draining took too long, or when its client is gone and reads nothing.
-            stopped = Unavailable("the server is shutting down", hint="send it again")
-            await self._refuse(stopped, scope, answer, bounds)
+            await self._refuse(stopping(), scope, answer, bounds)
             if not self._health.draining:
                 answer.status = CLIENT_GONE
         except Exception as error:
             await self._refuse(_Unexpected(error), scope, answer, bounds)
         finally:
-            self._done(scope, bounds, answer.status, started)
+            self.done(scope, bounds, answer.status, started)
 
-    def quick(self, exchange: Exchange) -> bool:
-        """Takes a request that some surface answers at once or from a callback; the same in everything else.
+    async def _answered(self, scope: Scope, receive: Receive, answer: Answer, bounds: Bounds) -> None:
+        if bounds.direct is None or scope["method"] == "HEAD":
+            await bounds.app(scope, receive, answer.send)
+        else:
+            await answer.reply(await bounds.direct(scope, receive))
 
-        What it refuses is refused here. What no surface takes is left, admitted, to the ordinary way.
-        """
-        started = time.perf_counter()
-        scope = exchange.scope
-        head = head_of(scope)
-        known = self._known(head)
-        self._name(scope, known)
-        path = scope["path"]
-        bounds = self._surface(path)
-        if self.admission.full and path not in VITAL and path not in self._own:
-            self._turn_away(exchange, known, bounds, started)
-            return True
-        if bounds.begin is None:
-            return False
-        self.admission.active += 1
-
-        def settle(outcome: Reply | BaseException) -> None:
-            reply = outcome if isinstance(outcome, Reply) else self._worded(_ours(outcome), scope, bounds)
-            headers = [*reply.headers, *ending_of(reply)]
-            lines = lines_of(known, scope["state"]["request_id"].encode())
-            exchange.finish(whole_answer(reply.status, headers, lines, reply.body, keep_alive=exchange.keep_alive))
-            self._done(scope, bounds, reply.status, started)
-
+    async def in_time(self, answer: Coroutine[Any, Any, _T], bounds: Bounds) -> _T:
+        """Waits for an answer, in a task that is for nothing else. Raises Timeout when it takes too long."""
+        task = self._deadlines.enter(bounds.request_timeout_s)
         try:
-            self._admit(scope, head, known)
-            if len(exchange.body) > bounds.max_body:
-                raise too_large(bounds.max_body)
-            taken = bounds.begin(scope, exchange.body, settle)
-        except Exception as error:
-            settle(error)
-            return True
-        if not taken:
-            self.admission.active -= 1
-        return taken
+            return await answer
+        except asyncio.CancelledError:
+            if not self._deadlines.leave(task):
+                raise
+            raise Timeout("the request took too long and was cancelled") from None
+        finally:
+            self._deadlines.leave(task)
 
-    def _turn_away(self, exchange: Exchange, known: Known, bounds: _Bounds, started: float) -> None:
-        """What the admission limit says, for next to nothing: it is when most is asked that it must not cost."""
-        scope = exchange.scope
-        reply = self._turned_away.get(bounds.name)
-        if reply is None:
-            worded = self._worded(turned_away(), scope, bounds)
-            reply = self._turned_away[bounds.name] = replace(worded, headers=(*worded.headers, *ending_of(worded)))
-        lines = lines_of(known, scope["state"]["request_id"].encode())
-        exchange.finish(whole_answer(reply.status, reply.headers, lines, reply.body, keep_alive=exchange.keep_alive))
-        self.admission.active += 1
-        self._done(scope, bounds, reply.status, started)
-
-    def _name(self, scope: Scope, known: Known) -> None:
+    def name(self, scope: Scope, known: Known) -> None:
         state = scope["state"]
         state["request_id"] = known.request_id or new_request_id()
         if self._base:
             leave_base(scope, self._base)
         state["path"] = scope["path"]  # routers change the scope's own on the way down
 
-    def _done(self, scope: Scope, bounds: _Bounds, status: int, started: float) -> None:
+    def done(self, scope: Scope, bounds: Bounds, status: int, started: float) -> None:
+        """A request was answered. started: by ``time.perf_counter``."""
+        state = scope["state"]
+        self.told(
+            scope["method"], state["path"], bounds, status, started, state["request_id"], state.get("client_ip", ""),
+            state.get("caller"),
+        )  # fmt: skip
+
+    def told(
+        self, method: str, path: str, bounds: Bounds, status: int, started: float, request_id: str, client_ip: str,
+        caller: Identity | MbaasError | None,
+    ) -> None:  # fmt: skip
+        """The same, with what a scope would hold."""
         self.admission.active -= 1
         seconds = time.perf_counter() - started
-        method = scope["method"]
         self._metrics.requests.add((method if method in METHODS else "other", bounds.name, str(status)), seconds)
         if self._access_log is not None:
-            self._access_log(scope, status, seconds)
+            self._access_log(method, path, status, seconds, request_id, client_ip, caller)
 
-    def _surface(self, path: str) -> _Bounds:
+    def fits(self, exchange: Exchange, bounds: Bounds) -> bool:
+        """Whether the sizes that differ from request to request are in order."""
+        url = len(exchange.path) + len(exchange.query)
+        return url <= self._limits.max_url and len(exchange.body) <= bounds.max_body
+
+    def is_own(self, path: str) -> bool:
+        return path in self._own
+
+    def bounds(self, path: str) -> Bounds:
         """By the first two parts of the path: ``/rest/v1``."""
         second = path.find("/", path.find("/", 1) + 1)
         return self._surfaces.get(path if second < 0 else path[:second], self._elsewhere)
 
-    def _known(self, head: Head) -> Known:
+    def known(self, head: Head) -> Known:
         known: Known | None = head.memo.get(self)
         if known is None:
             known = head.memo[self] = self._read(head.fields)
@@ -321,12 +296,11 @@ class Edge:
             lines=b"".join(b"%b: %b\r\n" % header for header in common),
         )
 
-    def _admit(self, scope: Scope, head: Head, known: Known) -> Awaitable[Reply] | None:
+    def admit(self, scope: Scope, head: Head, known: Known) -> Awaitable[Reply] | None:
         """Everything before the app. A reply to come: the app is not asked. Raises what refuses the request."""
         client = scope.get("client")
-        peer: str = client[0] if client else UNIX
         state = scope["state"]
-        state["client_ip"] = ip = peer if self._proxies.none else self._proxies.client_ip(peer, scope["headers"])
+        state["client_ip"] = ip = self.client_ip(client[0] if client else UNIX, scope["headers"])
         path = state["path"] = canonical_path(scope)
         method = scope["method"]
         if method not in METHODS:
@@ -343,21 +317,38 @@ class Edge:
             check_headers(head.headers, fields)
             head.memo[_CHECKED] = True
         now = time.monotonic()
-        key, bearer = known.key, known.bearer
-        self._rates.before_identity(ip, path, key, now)
-        try:
-            identity = self._identify(key, bearer, now=time.time())
-        except MbaasError as error:
-            state["caller"] = ANON if is_exempt(method, path) else error
+        found = self.identified(path, ip, head, known, state["request_id"], now)
+        if isinstance(found, Identity):
+            state["caller"] = found
+            self.count(found, known, now)
         else:
-            state["caller"] = identity
-            if identity.bypasses_rules and (b"origin" in fields or b"sec-fetch-site" in fields):
-                self._exposed.seen(fields, request_id=state["request_id"], path=path, now=now)
-            self._rates.after_identity(identity, key, now, by_key=bearer is None or bearer == key)
+            state["caller"] = ANON if is_exempt(method, path) else found
         return None if own is None else own(scope)
 
-    async def _refuse(self, error: MbaasError, scope: Scope, answer: Answer, bounds: _Bounds) -> None:
-        reply = self._worded(error, scope, bounds)
+    def client_ip(self, peer: str, headers: list[Header]) -> str:
+        return self._proxies.client_ip(peer, headers)
+
+    def identified(
+        self, path: str, ip: str, head: Head, known: Known, request_id: str, now: float
+    ) -> Identity | MbaasError:
+        """Who is asking, or what is wrong with the key or token. now: monotonic. Raises RateLimited."""
+        self._rates.before_identity(ip, path, known.key, now)
+        try:
+            identity = self._identify(known.key, known.bearer, now=time.time())
+        except MbaasError as error:
+            return error
+        fields = head.fields
+        if identity.bypasses_rules and (b"origin" in fields or b"sec-fetch-site" in fields):
+            self._exposed.seen(fields, request_id=request_id, path=path, now=now)
+        return identity
+
+    def count(self, identity: Identity, known: Known, now: float) -> None:
+        """One more request of that caller. Raises RateLimited."""
+        key, bearer = known.key, known.bearer
+        self._rates.after_identity(identity, key, now, by_key=bearer is None or bearer == key)
+
+    async def _refuse(self, error: MbaasError, scope: Scope, answer: Answer, bounds: Bounds) -> None:
+        reply = self.worded(error, scope, bounds)
         if not answer.status:
             await send_reply(answer.send, reply)
         elif not answer.complete:
@@ -365,8 +356,9 @@ class Edge:
             # client cannot take the half for the whole.
             self._log.warning("answer_cut_short", path=scope["state"]["path"], code=error.code)
 
-    def _worded(self, error: MbaasError, scope: Scope, bounds: _Bounds) -> Reply:
+    def worded(self, failed: BaseException, scope: Scope, bounds: Bounds) -> Reply:
         """An error in the dialect of its prefix, logged when it is ours to mend."""
+        error = _ours(failed)
         try:
             reply = bounds.dialect(error, scope)
         except Exception as broken:
@@ -424,11 +416,3 @@ def bearer_of(authorization: bytes | None) -> str | None:
     if scheme != b"Bearer" and scheme.lower() != b"bearer":
         return None
     return token.strip().decode("latin-1") or None
-
-
-def new_request_id() -> str:
-    """A UUID version 7 (RFC 9562): sorts by time. Its random part only has to differ, not to be secret."""
-    milliseconds, noise = time.time_ns() // 1_000_000, random.getrandbits(74)
-    high, low = 0x7000 | noise >> 62, 0x8000_0000_0000_0000 | noise & 0x3FFF_FFFF_FFFF_FFFF
-    text = f"{milliseconds:012x}{high:04x}{low:016x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

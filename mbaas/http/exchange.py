@@ -1,26 +1,43 @@
-"""A request that is answered without a task of its own.
+"""A request that is answered without ASGI's messages, and if it is short without a task of its own.
 
-Whoever takes it says so at once and answers later, from a callback. Nothing is awaited, so it is for what is short by
-itself. What is not taken goes the ordinary way, with the same scope.
+Whoever takes it says so at once and answers later: from a callback, or by a coroutine that is waited for. What is not
+taken goes the ordinary way, with the same scope.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, TypeAlias
 
+from mbaas.core.identity import Identity
+from mbaas.http.heads import Head
 from mbaas.http.respond import Reply, Scope
 
 
 class Exchange(Protocol):
     """One request whose head and body have arrived. keep_alive: whether the connection goes on after it.
 
-    The scope's headers lack the length of the body.
+    path, query: of the target, as they came. scope: made when it is asked for, which costs something; its headers lack
+    the length of the body.
     """
 
-    scope: Scope
+    head: Head
+    method: str
+    path: bytes
+    query: bytes
     body: bytes
+    peer: str
     keep_alive: bool
+
+    @property
+    def scope(self) -> Scope: ...
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """As a task that is cancelled when the client goes away."""
 
     def finish(self, data: bytes) -> None:
         """Writes the answer as it goes over the wire. A client that has gone gets none."""
@@ -32,5 +49,28 @@ Quick: TypeAlias = Callable[[Exchange], bool]
 Settle: TypeAlias = Callable[[Reply | BaseException], None]
 """Told once: the answer, or what went wrong."""
 
-Begin: TypeAlias = Callable[[Scope, bytes, Settle], bool]
-"""Begins to answer an admitted request with that body, or says that it is not for that."""
+
+class Admitted(Protocol):
+    """A request that passed the edge. Who takes it calls one of ``settle`` and ``wait``, once."""
+
+    query: bytes
+    body: bytes
+
+    @property
+    def scope(self) -> Scope: ...
+
+    @property
+    def settle(self) -> Settle: ...
+
+    def wait(self, answer: Coroutine[Any, Any, Reply]) -> None:
+        """The answer is what that gives or raises, within the time limit of its surface."""
+
+
+Again: TypeAlias = Callable[[Admitted, Identity], bool]
+"""Begins to answer a request of a method, path and head that came before, or says that it is not for that."""
+
+Begin: TypeAlias = Callable[[Admitted], bool | Again]
+"""Begins to answer a request, or says that it is not for that.
+
+An ``Again`` says that it has begun, and is asked first for the next ones of the same method, path and head.
+"""

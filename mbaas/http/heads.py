@@ -6,12 +6,15 @@ along what the edge and the modules concluded from it then: nothing that depends
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from mbaas.http.respond import Header, Scope
 
 MAX_KNOWN = 1000
 MAX_BYTES = 4096  # of one head that is worth keeping
+
+_LENGTH = re.compile(rb"\r\ncontent-length: ([0-9]{1,5})(?=\r\n)", re.IGNORECASE)
 
 
 class Head:
@@ -40,6 +43,7 @@ class KnownHeads:
     def __init__(self) -> None:
         self._known: dict[bytes, Head] = {}
         self._with_body: dict[tuple[Header, ...], Head] = {}
+        self._blocks: dict[bytes, Head] = {}  # of those, without the digits of their length
 
     def get(self, block: bytes) -> Head | None:
         return self._known.get(block)
@@ -58,7 +62,35 @@ class KnownHeads:
 
     def add(self, block: bytes, head: Head) -> None:
         """Keeps what a parser read from these bytes."""
-        if len(block) <= MAX_BYTES:
-            if len(self._known) >= MAX_KNOWN:  # the older half goes
-                self._known = dict(list(self._known.items())[MAX_KNOWN // 2 :])
-            self._known[block] = head
+        self._known = _kept(self._known, block, head)
+
+    def with_body(self, data: bytes, end: int) -> tuple[Head | None, bytes]:
+        """The head of a request that is here as a whole, known but for the length of its body, and that body.
+
+        end: of the request line in the data.
+        """
+        cut = _cut(data, end)
+        return (None, b"") if cut is None else (self._blocks.get(cut[0]), cut[1])
+
+    def add_with_body(self, data: bytes, end: int, head: Head) -> None:
+        """Keeps what a parser read from the head in these bytes, when they are one whole request."""
+        cut = _cut(data, end)
+        if cut is not None:
+            self._blocks = _kept(self._blocks, cut[0], head)
+
+
+def _cut(data: bytes, end: int) -> tuple[bytes, bytes] | None:
+    """A head without the digits of its length, and the body; ``None`` when the body is not that long."""
+    length = _LENGTH.search(data, end)
+    head_end = data.find(b"\r\n\r\n", end) + 4
+    if length is None or length.end() > head_end or len(data) - head_end != int(length[1]):
+        return None
+    return data[end : length.start(1)] + data[length.end(1) : head_end], data[head_end:]
+
+
+def _kept(known: dict[bytes, Head], block: bytes, head: Head) -> dict[bytes, Head]:
+    if len(block) <= MAX_BYTES:
+        if len(known) >= MAX_KNOWN:  # the older half goes
+            known = dict(list(known.items())[MAX_KNOWN // 2 :])
+        known[block] = head
+    return known

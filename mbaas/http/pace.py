@@ -39,7 +39,8 @@ class Pace:
 
     def holds(self, connection: Connection, data: bytes) -> bool:
         """Whether the connection is to wait with that: it is told to ``look`` when its turn has come."""
-        if not self._waiting and not self._admission.full:
+        admission = self._admission
+        if not self._waiting and not admission.active - admission.waiting >= admission.limit > 0:
             return False
         if not connection.queued and data.startswith(VITAL):
             return False

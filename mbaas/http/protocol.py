@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Coroutine
 from typing import Any
 from urllib.parse import unquote
 
+import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from mbaas.http.cycle import WHOLE, Cycle
 from mbaas.http.exchange import Quick
 from mbaas.http.heads import Head, KnownHeads
 from mbaas.http.pace import Pace
+from mbaas.http.proxies import UNIX
 from mbaas.http.respond import Scope
 
 HEAD_TIMEOUT_S = 10.0  # from connecting, or from the first byte of a further request, to the end of its headers
@@ -27,23 +30,39 @@ MAX_EARLY_BYTES = 65_536  # of further requests, before the one on its way is an
 STALL_S = 10.0
 MIN_BYTES_PER_S = 1024  # slower readers of an answer are cut off, counted over STALL_S
 
-_PLAIN_GET = re.compile(rb"GET /[!\"$-~]* HTTP/1\.1")
+_PLAIN = re.compile(rb"(GET|POST|PATCH) (/[!\"$->@-~]*)(?:\?([!\"$-~]*))? HTTP/1\.1(?=\r\n)")
+_NAMES = {b"GET": "GET", b"POST": "POST", b"PATCH": "PATCH"}
 _BODY = frozenset((b"content-length", b"transfer-encoding", b"upgrade"))
 _HELD = frozenset(("POST", "PATCH"))
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _EXTENSIONS: dict[str, Any] = {WHOLE: {}}
 
 
-class Pending:
+class Pending(msgspec.Struct, eq=False):
     """A request that went the quick way (``mbaas.http.exchange.Exchange``)."""
 
-    __slots__ = ("body", "keep_alive", "protocol", "scope")
+    protocol: Protocol
+    method: str
+    path: bytes
+    query: bytes
+    head: Head
+    peer: str
+    body: bytes = b""
+    keep_alive: bool = True
+    made: Scope | None = None
 
-    def __init__(self, protocol: Protocol, scope: Scope) -> None:
-        self.protocol = protocol
-        self.scope = scope
-        self.body = b""
-        self.keep_alive = True
+    @property
+    def scope(self) -> Scope:
+        if self.made is None:
+            self.made = self.protocol.make_scope(self.method, "1.1", self.path, self.query, self.head)
+        return self.made
+
+    @property
+    def gone(self) -> bool:
+        return self.protocol.waits_for is not self
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        self.protocol.run(work)
 
     def finish(self, data: bytes) -> None:
         self.protocol.finish(self, data)
@@ -61,11 +80,14 @@ class Protocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.peer = UNIX
+        self._block = b""  # the last known head, as bytes and read
+        self._head: Head | None = None
         self._task: asyncio.Task[None] | None = None
         self._head_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
         self._drained = False  # since the last look at the reader
-        self._pending: Pending | None = None
+        self.waits_for: Pending | None = None  # which went the quick way
         self._early = bytearray()  # what came while one was pending
         self.queued = 0
         self._held: Pending | None = None  # its head is read, and its body may be here as well
@@ -78,15 +100,17 @@ class Protocol(HttpToolsProtocol):
 
     @property
     def _busy(self) -> bool:
-        return self._pending is not None or (self.cycle is not None and not self.cycle.response_complete)
+        return self.waits_for is not None or (self.cycle is not None and not self.cycle.response_complete)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if self.client is not None:
+            self.peer = self.client[0]
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._pending = None
+        self.waits_for = None
         for timer in (self._head_timer, self._stall_timer, self.timeout_keep_alive_task):
             if timer is not None:
                 timer.cancel()
@@ -105,13 +129,16 @@ class Protocol(HttpToolsProtocol):
             self.flow.resume_reading()
         if self.transport.is_closing():
             return
-        if self._pending is not None or self._early:
+        if self.waits_for is not None or self._early:
             self._early += data
             if len(self._early) > MAX_EARLY_BYTES:
                 self.flow.pause_reading()
             return
-        if self._whole_request(data):
-            return
+        line = None if self._unfinished else _PLAIN.match(data)
+        if line is None or not self._whole_request(data, line):
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
         super().data_received(data)
         if self._held is not None:  # the rest of the body is still to come
             self._release(self._held)
@@ -133,22 +160,34 @@ class Protocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _whole_request(self, data: bytes) -> bool:
-        """A GET in one piece whose headers came before, byte for byte: only its target is new. ``False``: not taken."""
-        if not data.startswith(b"GET /") or not data.endswith(b"\r\n\r\n") or self._unfinished or self._busy:
-            return False
-        end = data.index(b"\r\n")
-        head = self.heads.get(data[end:])
-        line = data[:end]
-        if head is None or self.transport.is_closing() or not _PLAIN_GET.fullmatch(line):
+    def _whole_request(self, data: bytes, line: re.Match[bytes]) -> bool:
+        """A request in one piece whose headers came before, byte for byte: only its target, and the length of its body
+        and the body itself, are new. ``False``: not taken."""
+        method, path, query = line.groups()
+        end, body = line.end(), b""
+        if method == b"GET":
+            block = data[end:]
+            if block == self._block:
+                head: Head | None = self._head
+            else:
+                head = self.heads.get(block)
+                if head is not None:
+                    self._block, self._head = block, head
+        else:
+            head, body = self.heads.with_body(data, end)
+        if head is None or self._busy:
             return False
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
-        scope = self._scope("GET", "1.1", line[4:-9], head)
-        if not self._take(Pending(self, scope)):
+        pending = Pending(self, _NAMES[method], path, query or b"", head, self.peer, body)
+        if not self._take(pending):
             self.expect_100_continue = False
-            self._start(scope, keep_alive=True)
+            if body or method != b"GET":
+                self.headers = [*head.headers, (b"content-length", b"%d" % len(body))]
+                self._release(pending)
+            else:
+                self._start(pending.scope, keep_alive=True)
             self.cycle.more_body = False
             self.cycle.message_event.set()
         return True
@@ -157,10 +196,10 @@ class Protocol(HttpToolsProtocol):
         """Whether the request goes the quick way. Not when the client is slow to read what it got."""
         if self.flow.write_paused:
             return False
-        self._pending = pending
+        self.waits_for = pending
         if self.quick(pending):
             return True
-        self._pending = None
+        self.waits_for = None
         return False
 
     def _release(self, held: Pending) -> None:
@@ -174,9 +213,9 @@ class Protocol(HttpToolsProtocol):
 
     def finish(self, pending: Pending, data: bytes) -> None:
         """Writes the answer to a request that went the quick way, if its client still waits for it."""
-        if self._pending is not pending:
+        if self.waits_for is not pending:
             return
-        self._pending = None
+        self.waits_for = None
         self.server_state.total_requests += 1
         self.transport.write(data)
         if not pending.keep_alive:
@@ -196,16 +235,20 @@ class Protocol(HttpToolsProtocol):
             self._wait_for_request()
 
     def shutdown(self) -> None:
-        if self._pending is not None:
-            self._pending.keep_alive = False
+        if self.waits_for is not None:
+            self.waits_for.keep_alive = False
         else:
             super().shutdown()
 
     def _remember(self, data: bytes, head: Head) -> None:
         """Keeps the head when the bytes were one whole request and nothing else."""
-        end = data.find(b"\r\n")
-        if _PLAIN_GET.fullmatch(data[:end]) and data.find(b"\r\n\r\n") == len(data) - 4:
-            self.heads.add(data[end:], head)
+        line = _PLAIN.match(data)
+        if line is None:
+            return
+        if line[1] != b"GET":
+            self.heads.add_with_body(data, line.end(), head)
+        elif data.find(b"\r\n\r\n") == len(data) - 4:
+            self.heads.add(data[line.end() :], head)
 
     def on_message_begin(self) -> None:
         self.url = b""
@@ -234,15 +277,17 @@ class Protocol(HttpToolsProtocol):
         method = parser.get_method().decode("ascii")
         if method in _HELD and keep_alive and not self._busy and not self.expect_100_continue and self._is_short():
             head = self.heads.of(self.headers)
-            self._held = Pending(self, self._scope(method, version, self.url, head))
+            path, _, query = self.url.partition(b"?")
+            self._held = Pending(self, method, path, query, head, self.peer)
+            self._learn = None if head.fields.keys() & _BODY - {b"content-length"} else head
             return
         head = Head(self.headers)
-        self._start(self._scope(method, version, self.url, head), keep_alive=keep_alive)
+        path, _, query = self.url.partition(b"?")
+        self._start(self.make_scope(method, version, path, query, head), keep_alive=keep_alive)
         plain = method == "GET" and keep_alive and not parser.should_upgrade() and head.fields.keys().isdisjoint(_BODY)
         self._learn = head if plain and not self.expect_100_continue else None
 
-    def _scope(self, method: str, version: str, target: bytes, head: Head) -> Scope:
-        raw_path, _, query = target.partition(b"?")
+    def make_scope(self, method: str, version: str, raw_path: bytes, query: bytes, head: Head) -> Scope:
         path = raw_path.decode("ascii")
         return {
             "type": "http",
@@ -300,14 +345,13 @@ class Protocol(HttpToolsProtocol):
         self._reject(400, "Bad Request")
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._task = task = self.loop.create_task(self._run(cycle, app))
-        self.tasks.add(task)
+        self.run(cycle.run_asgi(app))
 
-    async def _run(self, cycle: RequestResponseCycle, app: Any) -> None:
-        try:
-            await cycle.run_asgi(app)
-        finally:
-            self.tasks.discard(asyncio.current_task())
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """As the task of this connection."""
+        self._task = task = self.loop.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def on_response_complete(self) -> None:
         """Starts what was pipelined, or waits for the next request.

@@ -11,7 +11,7 @@ import pytest
 from mbaas.config.settings import LimitSettings, RateSettings, ServerSettings
 from mbaas.core.errors import MbaasError, NotFound
 from mbaas.http.edge import Surface
-from mbaas.http.exchange import Settle
+from mbaas.http.exchange import Admitted
 from mbaas.http.respond import Receive, Reply, Scope
 from tests.edge import NO_RATES, Running, Setup, connected, running, until_quiet
 
@@ -36,7 +36,8 @@ class App:
         self.waiting: dict[str, Callable[[], None]] = {}
         self.began = asyncio.Event()
 
-    def begin(self, scope: Scope, body: bytes, settle: Settle) -> bool:
+    def begin(self, request: Admitted) -> bool:
+        scope, body, settle = request.scope, request.body, request.settle
         name = scope["path"].removeprefix("/rest/v1/")
         if name == "refused":
             raise NotFound("there is no such thing")

@@ -19,7 +19,8 @@ from mbaas.core.plan.writes import resolve_insert, resolve_update
 from mbaas.core.query.body import parse_insert, parse_update
 from mbaas.core.query.cursor import Cursor, format_cursor
 from mbaas.core.query.limits import Limits
-from mbaas.core.query.parse import parse_parameters
+from mbaas.core.query.parse import parse_parameters, split_query
+from mbaas.core.query.shape import cut, shape_of
 from mbaas.core.query.types import InsertQuery, Media, Preferences, ReadQuery, UpdateQuery
 from mbaas.core.rules.ruleset import compile_rules
 from mbaas.core.sql.fragment import Statement
@@ -239,3 +240,47 @@ def test_updates_agree(request: Any, names: list[str], value: str, callers: list
             )
             if quick is not None:
                 assert quick == long_way(update)
+
+
+# --- by the bytes of a query string ----------------------------------------------------------------------------------
+
+plain_literals = st.text(alphabet="ab1.,:;=()*!?/@\"'~-_{}", max_size=5)
+pieces = st.sampled_from(
+    "id title select order search cursor in not is or and & & & = = . eq. neq. gt. gte. lt. lte. isdistinct. like. "
+    "=eq. =gte. =lt. in.( is.null not.eq. ) , % %61 + 1 a b posts.x ( * = eq views".split(" ")
+)
+query_strings = st.lists(pieces, max_size=10).map("".join)
+
+
+def shape_by_text(query: bytes) -> Any:
+    try:
+        return shape_of(split_query(query, LIMITS), LIMITS)
+    except MbaasError:
+        return None
+
+
+@given(query=query_strings, others=st.lists(plain_literals, min_size=10, max_size=10))
+@example(query="id=eq.1&title=neq.a&select=id", others=["=eq.2", "&", "", "x"] + ["a"] * 6)
+@example(query="select=eq.1&id=eq.2", others=["a"] * 10)
+@example(query="search=a&id=eq.2", others=["a"] * 10)
+@example(query="id=eq.a%62", others=["a"] * 10)
+@few
+def test_what_is_left_by_a_cut_decides_the_shape(query: str, others: list[str]) -> None:
+    """As ``cut`` promises: where its literals are those of the shape once, they are for all that leave the same."""
+    left, literals = cut(query.encode())
+    shaped = shape_by_text(query.encode())
+    if shaped is None or list(shaped[1]) != [literal.decode() for literal in literals]:
+        return
+    text, changed = "", iter(others)
+    for index, part in enumerate(left):
+        text += part.decode() + (next(changed).replace("&", "") if index % 2 else "")
+    again, found = cut(text.encode())
+    if again == left:
+        assert shape_by_text(text.encode()) == (shaped[0], tuple(literal.decode() for literal in found))
+
+
+def test_what_is_asked_most_is_cut_to_its_shape() -> None:
+    for query in (b"id=eq.3f2504e0-4f89-11d3-9a0c-0305e82c3301", b"select=*&views=gte.5&title=neq.a&limit=3"):
+        shaped = shape_by_text(query)
+        assert shaped is not None
+        assert list(shaped[1]) == [literal.decode() for literal in cut(query)[1]] != []

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import asyncpg
 
@@ -38,9 +38,7 @@ _REST_S = 1.0
 _MOST_LANES = 4000
 
 
-class _Item(NamedTuple):
-    args: list[Any]
-    done: Done
+_Item: TypeAlias = tuple[list[Any], Done]
 
 
 class _Lane:
@@ -74,7 +72,7 @@ class Coalescer:
         lane = self._lanes.get((text, role))
         if lane is None:
             lane = self._lane(text, role, together)
-        lane.waiting.append(_Item(args, done))
+        lane.waiting.append((args, done))
         if not lane.busy:
             lane.busy = True
             self._spawn(self._drain(lane, text, role))
@@ -112,8 +110,8 @@ class Coalescer:
                     lane.resting_until = loop.time() + _REST_S
         finally:
             lane.busy = False
-            for item in lane.waiting:  # only when we are being stopped
-                item.done(None, asyncio.CancelledError())
+            for _, done in lane.waiting:  # only when we are being stopped
+                done(None, asyncio.CancelledError())
             lane.waiting.clear()
 
     async def _send(self, batch: list[_Item], text: str, together: str | None, role: Any) -> bool:
@@ -123,7 +121,7 @@ class Coalescer:
         except MbaasError:
             self._each(batch, text, role)
             return False
-        asked = [item.args for item in batch]
+        asked = [args for args, _ in batch]
         try:
             if together is None or len(asked) == 1:
                 rows = await link.connection.fetchmany(text, asked, timeout=_TIMEOUT_S)
@@ -135,16 +133,16 @@ class Coalescer:
                 self._each(batch, text, role)
                 return False
             known = isinstance(error, DRIVER_ERRORS)
-            for item in batch:  # it may have happened, so nobody tries again
-                item.done(None, translate(error) if known else error)
+            for _, done in batch:  # it may have happened, so nobody tries again
+                done(None, translate(error) if known else error)
             if not known:
                 raise
             return False
         self._pool.release(link)
         if len(rows) != len(batch):
             raise RuntimeError("a statement that shares a round trip gives one row")
-        for item, row in zip(batch, rows, strict=True):
-            item.done(tuple(row), None)
+        for (_, done), row in zip(batch, rows, strict=True):
+            done(tuple(row), None)
         return True
 
     def _give_back(self, link: Link, error: BaseException) -> None:
@@ -160,14 +158,15 @@ class Coalescer:
             self._spawn(self._one(item, text, role))
 
     async def _one(self, item: _Item, text: str, role: Any) -> None:
+        args, done = item
         try:
-            row = await self._alone(text, item.args, role)
+            row = await self._alone(text, args, role)
         except BaseException as error:
-            item.done(None, error)
+            done(None, error)
             if not isinstance(error, Exception):
                 raise
         else:
-            item.done(row, None)
+            done(row, None)
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, NoReturn
 
 import asyncpg
@@ -248,12 +248,15 @@ class Database:
             transaction.committed()
 
     def submit_shared(
-        self, text: str, args: tuple[Bindable, ...], done: Done, *, role: Role, together: str | None = None
+        self, text: str, args: Sequence[Bindable], done: Done, *, role: Role, together: str | None = None
     ) -> bool:
-        """As ``fetch_shared``, for one who does not wait. ``False``: nothing was asked, statements do not share."""
+        """As ``fetch_shared``, for one who does not wait. ``False``: nothing was asked, statements do not share.
+
+        args: a list is taken as it is, each of its values a text, a list of texts or ``None``.
+        """
         if self._coalescer is None:
             return False
-        self._coalescer.submit(text, _encode(args), role, done, together)
+        self._coalescer.submit(text, args if type(args) is list else _encode(args), role, done, together)
         return True
 
     async def _alone(self, text: str, args: list[Any], role: Role) -> Row:
@@ -355,7 +358,7 @@ class Database:
             connection.terminate()
 
 
-def _encode(args: tuple[Bindable, ...]) -> list[Any]:
+def _encode(args: Sequence[Bindable]) -> list[Any]:
     return [list(arg) if type(arg) is tuple else arg for arg in args]
 
 

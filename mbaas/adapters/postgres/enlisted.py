@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import TypeAlias
 
 from mbaas.adapters.postgres.coalesce import Done, Row
@@ -39,7 +39,7 @@ class Enlisted:
         return row
 
     def submit_shared(
-        self, text: str, args: tuple[Bindable, ...], done: Done, *, role: Role, together: str | None = None
+        self, text: str, args: Sequence[Bindable], done: Done, *, role: Role, together: str | None = None
     ) -> bool:
         return False
 

@@ -7,6 +7,7 @@ whole list. Everything else is part of the shape word for word.
 
 from __future__ import annotations
 
+import re
 from typing import TypeAlias
 
 from mbaas.core.query.cursor import FIRST, Cursor, format_cursor, parse_cursor
@@ -24,6 +25,7 @@ _FIXED = ("is.", "not.is.")
 _ANY = Path("")
 _WORDS = WORDS - {"distance"}
 _LONG = _WORDS - {"cursor", "search"}  # their values are looked into
+_PLAIN = re.compile(rb"(=(?:eq|neq|gte?|lte?|isdistinct)\.)([!-$'-*,-~]*)")
 _MARK = "\0"  # a query string with a NUL is refused, so no literal of a caller holds one
 
 
@@ -67,6 +69,21 @@ def shape_of(pairs: list[tuple[str, str]], limits: Limits) -> tuple[tuple[str, .
                 return None
         shape.append(value)
     return tuple(shape), tuple(literals)
+
+
+def cut(query: bytes) -> tuple[tuple[bytes, ...], list[bytes]]:
+    """A query string without its plain literals, and these: those of comparisons, as far as nothing needs decoding.
+
+    What it leaves decides the shape when the literals are those of ``shape_of``: then they are for every query string
+    that it leaves the same of.
+
+    >>> cut(b"id=eq.7&select=title")
+    ((b'id', b'=eq.', b'&select=title'), [b'7'])
+    """
+    parts = _PLAIN.split(query)
+    literals = parts[2::3]
+    del parts[2::3]
+    return tuple(parts), literals
 
 
 def marked(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:

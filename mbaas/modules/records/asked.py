@@ -11,10 +11,10 @@ from mbaas.config.settings import RestSettings
 from mbaas.core.errors import BodyInvalid
 from mbaas.core.identity import Identity
 from mbaas.core.query.errors import PreferenceInvalid, UnknownSchema
-from mbaas.core.query.headers import ROOT, ROWS, parse_accept, parse_prefer
+from mbaas.core.query.headers import ROOT, ROWS, applied, content_type, parse_accept, parse_prefer
 from mbaas.core.query.types import Media, Preferences
 from mbaas.http.heads import Head, head_of
-from mbaas.http.respond import Receive, Scope
+from mbaas.http.respond import Header, Receive, Scope
 
 SCHEMA = "public"
 
@@ -23,8 +23,25 @@ _NO_PREFERENCES = Preferences()
 _REST = RestSettings()
 
 
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What the headers alone say. profile: the schema when the caller named it.
+
+    applied: what answers say of the preferences. content_type: of answers with rows.
+    """
+
+    preferences: Preferences
+    media: Media
+    profile: bytes | None
+    applied: tuple[Header, ...]
+    content_type: bytes
+
+    @property
+    def counts(self) -> bool:
+        return self.preferences.count is not None
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """names: the parts of the path, decoded. profile: the schema when the caller named it."""
+    """names: the parts of the path, decoded."""
 
     scope: Scope
     receive: Receive
@@ -32,19 +49,21 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     names: tuple[str, ...]
     head: dict[bytes, bytes]
     identity: Identity
-    preferences: Preferences
-    media: Media
-    profile: bytes | None
+    said: Said
     kept: list[bytes] = []  # the body once it was read: a request may be answered anew
+
+    @property
+    def preferences(self) -> Preferences:
+        return self.said.preferences
+
+    @property
+    def media(self) -> Media:
+        return self.said.media
 
     @property
     def query(self) -> bytes:
         found: bytes = self.scope["query_string"]
         return found
-
-    @property
-    def counts(self) -> bool:
-        return self.preferences.count is not None
 
     def text(self, name: bytes) -> str | None:
         """A header."""
@@ -84,7 +103,6 @@ def read_head(scope: Scope, receive: Receive, identity: Identity, prefix: str, r
     said = known.memo.get((reads, not names, plans))
     if said is None:
         said = known.memo[reads, not names, plans] = _said(known, rest, reads=reads, rows=bool(names), plans=plans)
-    preferences, media, profile = said
     return Asked(
         scope=scope,
         receive=receive,
@@ -92,9 +110,7 @@ def read_head(scope: Scope, receive: Receive, identity: Identity, prefix: str, r
         names=names,
         head=known.fields,
         identity=identity,
-        preferences=preferences,
-        media=media,
-        profile=profile,
+        said=said,
     )
 
 
@@ -111,10 +127,8 @@ def _all(headers: list[tuple[bytes, bytes]], name: bytes) -> list[str]:
     return [value.decode("latin-1") for given, value in headers if given == name]
 
 
-def _said(
-    known: Head, rest: RestSettings, *, reads: bool, rows: bool, plans: bool
-) -> tuple[Preferences, Media, bytes | None]:
-    """What the headers alone say. Raises UnknownSchema, NotAcceptable, PreferenceInvalid."""
+def _said(known: Head, rest: RestSettings, *, reads: bool, rows: bool, plans: bool) -> Said:
+    """Raises UnknownSchema, NotAcceptable, PreferenceInvalid."""
     preferences, media = _NO_PREFERENCES, _JSON
     if b"prefer" in known.fields:
         preferences = _allowed(parse_prefer(_all(known.headers, b"prefer")), rest)
@@ -124,7 +138,14 @@ def _said(
     profile = known.fields.get(b"accept-profile" if reads else b"content-profile")
     if profile is not None and profile != SCHEMA.encode():
         raise UnknownSchema(profile.decode("latin-1"))
-    return preferences, media, profile
+    honoured = None if preferences == _NO_PREFERENCES else applied(preferences)
+    return Said(
+        preferences=preferences,
+        media=media,
+        profile=profile,
+        applied=() if honoured is None else ((b"preference-applied", honoured.encode()),),
+        content_type=content_type(media),
+    )
 
 
 @lru_cache(maxsize=4096)

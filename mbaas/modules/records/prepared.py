@@ -8,7 +8,7 @@ rules and goes with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -66,11 +66,12 @@ class Shapes:
         hooked: Callable[[WritePlan], bool],
     ) -> None:
         """hooked: whether hooks watch a write; those are never prepared."""
-        self._rules = rules
+        self.rules = rules
         self._resolver = resolver
         self._grants = grants
         self._hooked = hooked
         self._known: dict[Hashable, Prepared | None] = {}
+        self.kept: dict[Hashable, Any] = {}
 
     def read(
         self,
@@ -94,7 +95,7 @@ class Shapes:
             parts = read_pairs(marked(pairs), limits).parts
             query = ReadQuery(collection=name, parts=parts, preferences=preferences, media=media)
             plan = resolve_list(query, self._resolver(identity))
-            authorized = authorize(plan, identity, self._rules, self._grants)
+            authorized = authorize(plan, identity, self.rules, self._grants)
             if authorized.as_caller or authorized.answer.total in ("planned", "estimated"):
                 return None  # not one statement
             short = is_point(plan.rows)
@@ -119,7 +120,7 @@ class Shapes:
             plan = resolve_insert(msgspec.structs.replace(query, payload=mark(0)), self._resolver(identity))
             if self._hooked(plan) or plan.answer.rollback:
                 return None
-            authorized = authorize(plan, identity, self._rules, self._grants)
+            authorized = authorize(plan, identity, self.rules, self._grants)
             if authorized.as_caller:
                 return None
             return Prepared(
@@ -153,7 +154,7 @@ class Shapes:
             plan = resolve_update(query, self._resolver(identity))
             if self._hooked(plan) or plan.answer.rollback:
                 return None
-            authorized = authorize(plan, identity, self._rules, self._grants)
+            authorized = authorize(plan, identity, self.rules, self._grants)
             if authorized.as_caller:
                 return None
             target = ReadPlan(collection=plan.collection, outputs=(), where=plan.where, computed=plan.computed)
@@ -166,6 +167,12 @@ class Shapes:
 
         prepared = self._find(key, len(query_string) + sum(map(len, payload.columns)), make)
         return None if prepared is None else (prepared, prepared.template.bind((*literals, payload.text), identity))
+
+    def keep(self, key: Hashable, value: Any) -> None:
+        """Something that others found out of these shapes, in ``kept``, for as long as this snapshot holds."""
+        if len(self.kept) >= MAX_SHAPES:
+            self.kept = dict(list(self.kept.items())[MAX_SHAPES // 2 :])
+        self.kept[key] = value
 
     def _find(self, key: Hashable, chars: int, make: Callable[[], Prepared | None]) -> Prepared | None:
         """What is kept under the key, made when asked for the first time. chars: of the key, as callers chose it."""

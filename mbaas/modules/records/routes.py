@@ -5,11 +5,10 @@ It stands inside the edge, which found out who is asking and words whatever is r
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-import msgspec
+from msgspec.structs import replace
 
 from mbaas.adapters.postgres.enlisted import Enlisted
 from mbaas.adapters.postgres.errors import is_of_another_schema
@@ -22,11 +21,10 @@ from mbaas.core.query.body import parse_call, parse_insert, parse_update
 from mbaas.core.query.errors import (
     CallMethodNotAllowed,
     MethodNotAllowed,
-    RangeInvalid,
     UnknownFunction,
     UnknownPath,
 )
-from mbaas.core.query.headers import content_type, parse_content_type
+from mbaas.core.query.headers import parse_content_type
 from mbaas.core.query.limits import Limits
 from mbaas.core.query.parse import parse_parameters
 from mbaas.core.query.ranges import apply_range
@@ -45,27 +43,28 @@ from mbaas.core.rules.ruleset import RuleSet
 from mbaas.core.schema.catalog import Operation
 from mbaas.hooks.events import Done
 from mbaas.http.caller import caller
-from mbaas.http.exchange import Settle
-from mbaas.http.heads import head_of
 from mbaas.http.idempotency import HEADER, WRITES, Idempotency
-from mbaas.http.respond import Message, Receive, Reply, Scope, Send, send_reply
+from mbaas.http.respond import Receive, Reply, Scope, Send, send_reply
 from mbaas.modules.records.answers import (
-    applied_preferences,
     bare,
     content_range,
     formatted,
+    inserted,
     listed,
-    location,
+    named,
+    next_page,
     represented,
     send_head,
+    updated,
 )
 from mbaas.modules.records.asked import Asked, read_head
 from mbaas.modules.records.dialect import note_readable
 from mbaas.modules.records.explain import Query
 from mbaas.modules.records.prepared import Found
 from mbaas.modules.records.put import check_put, put_query
-from mbaas.modules.records.results import Page, Written
+from mbaas.modules.records.results import Page
 from mbaas.modules.records.service import Records
+from mbaas.modules.records.short import ShortWay
 
 NewerThan: TypeAlias = Callable[[RuleSet], Awaitable[bool]]
 """Whether another snapshot than that one holds by now."""
@@ -133,7 +132,7 @@ class RecordsApp:
         self._root = root
         self._newer_than = newer_than
         self._idempotency = idempotency
-        self._waiting: set[asyncio.Future[Reply]] = set()
+        self.begin = ShortWay(records, limits, rest, prefix, self._anew).begin
         self._verbs: dict[str, Callable[[Asked, str], Awaitable[Reply]]] = {
             "GET": self._read,
             "HEAD": self._read,
@@ -160,53 +159,7 @@ class RecordsApp:
             reply = await self._answer(asked)
         except (DatabaseError, SchemaChanged) as error:
             reply = await self._anew(asked, rules, error)
-        return _named(reply, asked.profile)
-
-    def begin(self, scope: Scope, body: bytes, settle: Settle) -> bool:
-        """What is short by itself, of a known shape: a record by its key, one new record, a change of one by its key.
-
-        Anything else is not for this.
-        """
-        identity = scope["state"].get("caller")
-        if not isinstance(identity, Identity) or HEADER in head_of(scope).fields:
-            return False
-        asked = read_head(scope, _all_of(body), identity, self._prefix, self._rest)
-        if len(asked.names) != 1 or asked.media.explain is not None:
-            return False
-        name = asked.names[0]
-        rules = self._records.snapshot()[0]
-
-        def told(outcome: Page | Written | BaseException) -> None:
-            if isinstance(outcome, DatabaseError | SchemaChanged):
-                self._later(self._anew(asked, rules, outcome), asked.profile, settle)
-                return
-            if isinstance(outcome, BaseException):
-                settle(outcome)
-                return
-            try:
-                settle(_named(answer(outcome), asked.profile))
-            except RangeInvalid as error:
-                settle(error)
-
-        answer: Callable[[Any], Reply]
-        if asked.method == "GET":
-            found = self._shaped(asked, name)
-            if found is None:
-                return False
-            offset = found[0].offset
-            answer = lambda page: listed(asked, page, offset)  # noqa: E731
-            return self._records.begin_read(found, identity.role, told)
-        if asked.method == "POST":
-            query, payload = self._insertion(asked, name, body)
-            found = self._records.shapes.insert(query, payload, asked.query, identity)
-            answer = lambda written: self._inserted(asked, name, written, payload)  # noqa: E731
-        elif asked.method == "PATCH":
-            _, payload = self._taken(asked, body, parse_update)
-            found = self._changing(asked, name, payload)
-            answer = lambda written: self._updated(asked, written, payload)  # noqa: E731
-        else:
-            return False
-        return found is not None and self._records.begin_write(found, identity.role, told)
+        return named(reply, asked.said.profile)
 
     async def _anew(self, asked: Asked, rules: RuleSet, error: DatabaseError | SchemaChanged) -> Reply:
         """The answer by another snapshot, when a statement planned by ``rules`` met another schema. Else the error.
@@ -224,18 +177,6 @@ class RecordsApp:
         except DatabaseError as failed:
             note_readable(asked.scope, failed, asked.identity, rules, asked.names[0])
             raise
-
-    def _later(self, answer: Awaitable[Reply], profile: bytes | None, settle: Settle) -> None:
-        """Settles a request that cannot be answered without waiting after all."""
-
-        def done(task: asyncio.Future[Reply]) -> None:
-            self._waiting.discard(task)
-            error = SchemaChanged() if task.cancelled() else task.exception()
-            settle(_named(task.result(), profile) if error is None else error)
-
-        task = asyncio.ensure_future(answer)
-        self._waiting.add(task)
-        task.add_done_callback(done)
 
     def within(self, records: Records) -> RecordsApp:
         """For requests that are part of something larger, which starts anew and is sent again as a whole. No root."""
@@ -275,7 +216,7 @@ class RecordsApp:
         found = self._shaped(asked, name)
         if found is not None:
             page = await self._records.read_prepared(found, asked.identity.role)
-            return listed(asked, page, found[0].offset)
+            return self._listed(asked, page, found[0].offset)
         parts = parse_parameters(asked.query, self._limits).parts
         if asked.method == "GET" and b"range" in asked.head:
             parts = apply_range(parts, asked.text(b"range"), asked.text(b"range-unit"))
@@ -283,7 +224,13 @@ class RecordsApp:
         if asked.media.explain is not None:
             return await self._explain(asked, query)
         page = await self._records.read(query, asked.identity, body=asked.method == "GET")
-        return listed(asked, page, parts.windows.get((), _WHOLE).offset)
+        return self._listed(asked, page, parts.windows.get((), _WHOLE).offset)
+
+    def _listed(self, asked: Asked, page: Page, offset: int) -> Reply:
+        reply = listed(asked.said, page, offset)
+        if page.after is not None:
+            reply = replace(reply, headers=(*reply.headers, next_page(asked.query, page.after)))
+        return replace(reply, body=b"") if asked.method == "HEAD" else reply
 
     def _shaped(self, asked: Asked, name: str) -> Found | None:
         if asked.method != "GET" or b"range" in asked.head or asked.media.explain is not None:
@@ -301,7 +248,7 @@ class RecordsApp:
             written = await self._records.write_prepared(found, asked.identity.role)
         else:
             written = await self._records.insert(query, asked.identity)
-        return self._inserted(asked, name, written, payload)
+        return inserted(asked.said, name, written, payload)
 
     def _insertion(self, asked: Asked, name: str, body: bytes) -> tuple[InsertQuery, Payload]:
         parameters, payload = self._taken(asked, body, parse_insert)
@@ -314,15 +261,6 @@ class RecordsApp:
         )
         return query, payload
 
-    def _inserted(self, asked: Asked, name: str, written: Written, payload: Payload) -> Reply:
-        merged = asked.preferences.resolution == "merge-duplicates" and written.inserted == 0 and payload.rows != 0
-        status = 200 if merged else 201
-        headers = ((b"content-range", content_range(0, 0, written.affected if asked.counts else None)),)
-        if asked.preferences.representation == "headers-only":
-            where = () if written.page is None else location(name, written.page)
-            return Reply(status, headers=(*headers, *where, *applied_preferences(asked)))
-        return represented(asked, written, headers, given=status, silent=status)
-
     async def _put(self, asked: Asked, name: str) -> Reply:
         """One whole record by its key, inserted or overwritten."""
         parameters, payload = await self._body(asked, parse_insert)
@@ -333,10 +271,10 @@ class RecordsApp:
         if asked.media.explain is not None:
             return await self._explain(asked, query)
         written = await self._records.insert(query, asked.identity)
-        headers = ((b"content-range", content_range(0, 0, written.affected if asked.counts else None)),)
+        headers = ((b"content-range", content_range(0, 0, written.affected if asked.said.counts else None)),)
         if written.inserted:
-            return represented(asked, written, headers, given=201, silent=201)
-        return represented(asked, written, headers, given=200, silent=204)
+            return represented(asked.said, written, headers, given=201, silent=201)
+        return represented(asked.said, written, headers, given=200, silent=204)
 
     async def _update(self, asked: Asked, name: str) -> Reply:
         parameters, payload = await self._body(asked, parse_update)
@@ -350,7 +288,7 @@ class RecordsApp:
             if asked.media.explain is not None:
                 return await self._explain(asked, query)
             written = await self._records.update(query, asked.identity)
-        return self._updated(asked, written, payload)
+        return updated(asked.said, written, payload)
 
     def _changing(self, asked: Asked, name: str, payload: Payload) -> Found | None:
         return self._records.shapes.update(
@@ -358,19 +296,14 @@ class RecordsApp:
             limits=self._limits,
         )  # fmt: skip
 
-    def _updated(self, asked: Asked, written: Written, payload: Payload) -> Reply:
-        total = written.affected if asked.counts and payload.columns else None
-        headers = ((b"content-range", content_range(0, written.affected, total)),)
-        return represented(asked, written, headers, given=200, silent=204)
-
     async def _delete(self, asked: Asked, name: str) -> Reply:
         parameters = parse_parameters(asked.query, self._limits)
         query = DeleteQuery(collection=name, **_outward(asked, parameters.parts))
         if asked.media.explain is not None:
             return await self._explain(asked, query)
         written = await self._records.delete(query, asked.identity)
-        headers = ((b"content-range", content_range(0, 0, written.affected if asked.counts else None)),)
-        return represented(asked, written, headers, given=200, silent=204)
+        headers = ((b"content-range", content_range(0, 0, written.affected if asked.said.counts else None)),)
+        return represented(asked.said, written, headers, given=200, silent=204)
 
     async def _options(self, asked: Asked, name: str) -> Reply:
         """The methods that some rule could let this caller use."""
@@ -394,7 +327,7 @@ class RecordsApp:
     async def _explain(self, asked: Asked, query: Query) -> Reply:
         """The plan instead of the rows. HEAD gets the headers of it."""
         plan = await self._records.explain(query, asked.identity)
-        return Reply(200, plan.encode(), content_type=content_type(asked.media))
+        return Reply(200, plan.encode(), content_type=asked.said.content_type)
 
     async def _body(self, asked: Asked, parse: Callable[..., Payload]) -> tuple[Parameters, Payload]:
         return self._taken(asked, await asked.body(), parse)
@@ -421,13 +354,13 @@ class RecordsApp:
         called = await self._records.call(query, asked.identity)
         page = called.page
         if called.function.returns == "void":
-            return Reply(204, headers=applied_preferences(asked))
+            return Reply(204, headers=asked.said.applied)
         if called.function.returns_set:
-            reply = listed(asked, page, query.parts.windows.get((), _WHOLE).offset)
+            reply = self._listed(asked, page, query.parts.windows.get((), _WHOLE).offset)
         else:
             body = formatted(asked.media, page, single=True) if page.keys else bare(asked.media, page)
-            headers = ((b"content-range", content_range(0, page.rows, page.total)), *applied_preferences(asked))
-            reply = Reply(200, body, headers, content_type(asked.media))
+            headers = ((b"content-range", content_range(0, page.rows, page.total)), *asked.said.applied)
+            reply = Reply(200, body, headers, asked.said.content_type)
         if method == "POST" and asked.preferences.representation == "minimal":
             return Reply(204, headers=reply.headers)
         return reply
@@ -469,20 +402,6 @@ class RecordsApp:
             read_only=True,
             **_outward(asked, parameters.parts),
         )
-
-
-def _all_of(body: bytes) -> Receive:
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive
-
-
-def _named(reply: Reply, profile: bytes | None) -> Reply:
-    """With the schema, when the caller named it."""
-    if profile is None:
-        return reply
-    return msgspec.structs.replace(reply, headers=(*reply.headers, (b"content-profile", profile)))
 
 
 def _outward(asked: Asked, parts: ReadParts) -> dict[str, Any]:

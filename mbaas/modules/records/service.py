@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Awaitable, Callable, Sequence
 
+from mbaas.adapters.postgres.coalesce import Done as RowDone
 from mbaas.adapters.postgres.coalesce import Row
 from mbaas.adapters.postgres.enlisted import Door, Enlisted
 from mbaas.core.errors import DatabaseError, MbaasError
@@ -92,60 +93,42 @@ class Records:
     @property
     def shapes(self) -> Shapes:
         """What was prepared under the rules that hold now."""
-        self.snapshot()
+        if self._shapes is None or self._shapes.rules is not self._rules():
+            self.snapshot()
         assert self._shapes is not None, "made with the snapshot"  # noqa: S101
         return self._shapes
 
     async def read_prepared(self, found: Found, role: Role) -> Page:
         """As ``read``, of a shape that is known."""
         prepared, args = found
-        row = await self._fetch(prepared, args, role)
+        row = await self.fetch(prepared, args, role)
         page = page_of(row, prepared.keys or (), prepared.cut)
         if prepared.answer.singular and page.rows != 1:
             raise NotSingular(page.rows)
         return page
 
-    def begin_read(self, found: Found, role: Role, done: Callable[[Page | BaseException], None]) -> bool:
-        """As ``read_prepared`` for a short one, without waiting: ``done`` is told. ``False``: not possible here."""
-        prepared, args = found
-
-        def told(row: Row | None, error: BaseException | None) -> None:
-            if error is not None:
-                done(error)
-                return
-            page = page_of(row, prepared.keys or (), prepared.cut)
-            done(NotSingular(page.rows) if prepared.answer.singular and page.rows != 1 else page)
-
+    def submit(self, prepared: Prepared, args: Sequence[Bindable], role: Role, done: RowDone) -> bool:
+        """Asks for the row of one that is short, without waiting: ``done`` is told. ``False``: not possible here."""
+        template = prepared.template
         return prepared.short and self._database.submit_shared(
-            prepared.template.text, args, told, role=role, together=prepared.template.together
+            template.text, args, done, role=role, together=template.together
         )
-
-    def begin_write(self, found: Found, role: Role, done: Callable[[Written | BaseException], None]) -> bool:
-        """As ``write_prepared`` for a short one, without waiting: ``done`` is told. ``False``: not possible here."""
-        prepared, args = found
-
-        def told(row: Row | None, error: BaseException | None) -> None:
-            if error is None:
-                done(written_of(row, prepared.keys))
-            else:
-                done(_in_our_words(error) if isinstance(error, DatabaseError) else error)
-
-        return prepared.short and self._database.submit_shared(prepared.template.text, args, told, role=role)
 
     async def write_prepared(self, found: Found, role: Role) -> Written:
         """As ``insert`` and ``update``, of a shape that is known."""
         prepared, args = found
         try:
-            row = await self._fetch(prepared, args, role)
+            row = await self.fetch(prepared, args, role)
         except DatabaseError as error:
-            raise _in_our_words(error) from error
+            raise in_our_words(error) from error
         return written_of(row, prepared.keys)
 
-    def _fetch(self, prepared: Prepared, args: tuple[Bindable, ...], role: Role) -> Awaitable[Row | None]:
+    def fetch(self, prepared: Prepared, args: Sequence[Bindable], role: Role) -> Awaitable[Row | None]:
+        """The row of one, waited for."""
         text = prepared.template.text
         if prepared.short:
-            return self._database.fetch_shared(text, args, role=role, together=prepared.template.together)
-        return self._database.fetch_row(Statement(text, args), role=role)
+            return self._database.fetch_shared(text, tuple(args), role=role, together=prepared.template.together)
+        return self._database.fetch_row(Statement(text, tuple(args)), role=role)
 
     def _resolver(self, names: Names) -> Callable[[Identity], Resolver]:
         return lambda identity: Resolver(names, privileged=identity.bypasses_rules, max_rows=self._max_rows)
@@ -251,7 +234,7 @@ class Records:
             else:
                 row = await self._database.fetch_row(statement, role=authorized.identity.role)
         except DatabaseError as error:
-            raise _in_our_words(error) from error
+            raise in_our_words(error) from error
         return written_of(row, None if plan.answer.rows is None else keys(plan.answer.rows))
 
     async def _write_as_caller(self, authorized: AuthorizedWrite, statement: Statement) -> Written:
@@ -268,7 +251,7 @@ class Records:
         return written
 
 
-def _in_our_words(error: DatabaseError) -> MbaasError:
+def in_our_words(error: DatabaseError) -> MbaasError:
     """What a write's own guards raised (``mbaas.halt``); anything else as it is."""
     if error.sqlstate == "MB001":
         return NotSingular(int(error.message))

@@ -12,7 +12,8 @@ import pytest
 from mbaas.config.settings import LimitSettings, RateSettings, ServerSettings
 from mbaas.core.errors import MbaasError, NotFound, RuleRefused, TokenExpired
 from mbaas.http.caller import caller
-from mbaas.http.edge import CLIENT_GONE, Surface, new_request_id
+from mbaas.http.edge import CLIENT_GONE, Surface
+from mbaas.http.request_id import new_request_id
 from mbaas.http.respond import Message, Receive, Reply, Scope, Send, send_json
 from tests.edge import NO_RATES, Setup, ask, whoami
 

@@ -170,7 +170,7 @@ def test_for_people_there_are_columns() -> None:
     stream = io.StringIO()
     log, writer = log_to(stream, format="console")
     access = log_access_log(log)
-    access({"method": "GET", "path": "/x", "state": {"request_id": "r", "client_ip": "::1"}}, 200, 0.0012)
+    access("GET", "/x", 200, 0.0012, "r", "::1", None)
     writer.close()
     assert "request" in stream.getvalue()
     assert "duration_ms=1.2" in stream.getvalue()
@@ -194,7 +194,7 @@ def test_requests_are_logged_as_the_settings_say(settings: dict[str, Any], termi
     asked = LogSettings(**settings)
     write = access_log(asked, writer=writer, log=make_log(asked, writer, terminal=terminal), terminal=terminal)
     if write is not None:
-        write({"method": "GET", "path": "/x", "state": {}}, 200, 0.0)
+        write("GET", "/x", 200, 0.0, "", "", None)
     writer.close()
     assert (stream.getvalue()[:1] or None) == start
 
@@ -204,7 +204,7 @@ def test_an_access_line_hides_tokens_in_paths_and_is_not_endless() -> None:
     writer = LineWriter(stream)
     write = json_access_log(writer)
     for path in (f"/x/{JWT}", "/" + "a" * 5000):
-        write({"method": "GET", "path": path, "state": {}}, 200, 0.001)
+        write("GET", path, 200, 0.001, "", "", None)
     first, second = lines(stream, writer)
     assert first["path"] == "/x/***"
     assert len(second["path"]) < 600
