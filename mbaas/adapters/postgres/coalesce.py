@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -141,8 +141,12 @@ class Coalescer:
         self._pool.release(link)
         if len(rows) != len(batch):
             raise RuntimeError("a statement that shares a round trip gives one row")
-        for (_, done), row in zip(batch, rows, strict=True):
-            done(tuple(row), None)
+        if together is None:
+            # Told in the loop's next turn, so that the server has its next batch before these are answered. What many
+            # share is better asked for when those who are answered now have asked again: the batch is larger.
+            asyncio.get_running_loop().call_soon(_tell, batch, rows)
+        else:
+            _tell(batch, rows)
         return True
 
     def _give_back(self, link: Link, error: BaseException) -> None:
@@ -172,6 +176,11 @@ class Coalescer:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _tell(batch: list[_Item], rows: Sequence[Any]) -> None:
+    for (_, done), row in zip(batch, rows, strict=True):
+        done(tuple(row), None)
 
 
 def _undone(error: BaseException) -> bool:
