@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from mbaas.adapters.postgres.database import Database, Timeouts
 from mbaas.core.errors import DatabaseError, MbaasError, Timeout, Unavailable
 from mbaas.core.query.shape import mark
-from mbaas.core.sql.fragment import Statement, concat, value
-from mbaas.core.sql.template import template
+from mbaas.core.sql.fragment import Fragment, Statement, concat, value
+from mbaas.core.sql.template import Template, Together, for_each, template
 
 SOAK = bool(os.environ.get("MBAAS_SOAK"))
 SQUARE = "select ($1::integer * $1::integer)::text, pg_current_xact_id()::text"
@@ -32,6 +32,10 @@ async def shared(database_url: str) -> AsyncIterator[Database]:
     await opened.execute("create table notes (id integer primary key, note text)")
     yield opened
     await opened.close()
+
+
+def read(fragment: Fragment) -> Template:
+    return template(fragment, for_each(fragment))
 
 
 def ask(database: Database, text: str, *args: str) -> asyncio.Future[Any]:
@@ -53,8 +57,11 @@ async def test_without_coalescing_each_has_its_own(database_url: str) -> None:
 
 
 async def test_reads_that_can_be_one_statement_are_one(shared: Database) -> None:
-    found = template(concat("select (", value(mark(0), "integer"), " * 2)::text, pg_current_xact_id()::text, ",
-                            value(mark(1), "text")), together=True)  # fmt: skip
+    found = read(
+        concat(
+            "select (", value(mark(0), "integer"), " * 2)::text, pg_current_xact_id()::text, ", value(mark(1), "text")
+        )
+    )  # fmt: skip
     words = [None, "", "a'b", '{x,"y"}', "null"]
 
     def one(number: int) -> asyncio.Future[Any]:
@@ -67,12 +74,13 @@ async def test_reads_that_can_be_one_statement_are_one(shared: Database) -> None
     assert [(row[0], row[2]) for row in rows] == [(str(2 * n), words[n % len(words)]) for n in range(100)]
     assert len({row[1] for row in rows}) < 10
     asked = await shared.fetch_rows(Statement("select query from pg_stat_activity where datname = current_database()"))
-    assert found.together in {query for (query,) in asked}
+    assert found.together is not None
+    assert found.together.text in {query for (query,) in asked}
 
 
 @pytest.mark.parametrize("bad", ["no number", "nul: \0", "half of a pair: \ud800", "99999999999"])
 async def test_a_read_that_fails_takes_nobody_with_it(shared: Database, bad: str) -> None:
-    found = template(concat("select (", value(mark(0), "integer"), " + 1)::text"), together=True)
+    found = read(concat("select (", value(mark(0), "integer"), " + 1)::text"))
     outcomes = await asyncio.gather(
         *(
             shared.fetch_shared(found.text, (number,), role="authenticated", together=found.together)
@@ -85,12 +93,13 @@ async def test_a_read_that_fails_takes_nobody_with_it(shared: Database, bad: str
 
 
 def test_a_statement_for_many_holds_the_one_statement() -> None:
-    found = template(concat("select ", value(mark(0), "uuid"), ", ", value("7", "integer")), together=True)
-    assert found.together == (
-        "select answers.* from unnest($1::text[], $2::text[]) with ordinality as args(v1, v2, nth) "
-        "cross join lateral (select args.v1::uuid, args.v2::integer) answers order by args.nth"
+    found = read(concat("select ", value(mark(0), "uuid"), ", ", value("7", "integer")))
+    assert found.together == Together(
+        text="with args as (select * from unnest($1::text[], $2::text[]) with ordinality as args(v1, v2, nth)) "
+        "select answers.* from args cross join lateral (select args.v1::uuid, args.v2::integer) answers "
+        "order by args.nth"
     )
-    lists = template(concat("select ", value(mark(0), "uuid[]")), together=True)
+    lists = read(concat("select ", value(mark(0), "uuid[]")))
     assert lists.together is None
 
 
@@ -212,9 +221,9 @@ def test_reads_give_in_any_company_what_they_give_alone(database_url: str, kinds
 async def _mixed_reads(url: str, kinds: list[str]) -> None:
     database = Database(url, connections=3)
     await database.open()
-    found = template(
+    found = read(
         concat("select (12 / (", value(mark(0), "integer"), " + 1))::text, case when ", value(mark(1), "text"),
-               " = 'slow' then pg_sleep(0.3)::text end"), together=True,
+               " = 'slow' then pg_sleep(0.3)::text end"),
     )  # fmt: skip
     try:
         asked = []

@@ -22,6 +22,7 @@ import asyncpg
 from mbaas.adapters.postgres.errors import DRIVER_ERRORS, is_failover, translate
 from mbaas.adapters.postgres.pool import CLEAN, Link, Pool
 from mbaas.core.errors import MbaasError
+from mbaas.core.sql.template import Together
 
 Row: TypeAlias = tuple[str | None, ...]
 Alone: TypeAlias = Callable[[str, list[Any], Any], Awaitable[Row]]
@@ -46,7 +47,7 @@ class _Lane:
 
     __slots__ = ("busy", "resting_until", "together", "waiting")
 
-    def __init__(self, together: str | None) -> None:
+    def __init__(self, together: Together | None) -> None:
         self.together = together
         self.waiting: deque[_Item] = deque()
         self.busy = False
@@ -63,7 +64,7 @@ class Coalescer:
         self._lanes: dict[tuple[str, Any], _Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def submit(self, text: str, args: list[Any], role: Any, done: Done, together: str | None = None) -> None:
+    def submit(self, text: str, args: list[Any], role: Any, done: Done, together: Together | None = None) -> None:
         """Asks for the one row of a statement that gives exactly one, soon after it was asked for.
 
         done: gets what ``alone`` would give or raise. Once asked for, a statement runs, whoever still waits for it.
@@ -77,7 +78,7 @@ class Coalescer:
             lane.busy = True
             self._spawn(self._drain(lane, text, role))
 
-    async def fetch_row(self, text: str, args: list[Any], role: Any, together: str | None = None) -> Row:
+    async def fetch_row(self, text: str, args: list[Any], role: Any, together: Together | None = None) -> Row:
         """The same for one who can wait."""
         future: asyncio.Future[Row] = asyncio.get_running_loop().create_future()
 
@@ -93,7 +94,7 @@ class Coalescer:
         self.submit(text, args, role, done, together)
         return await future
 
-    def _lane(self, text: str, role: Any, together: str | None) -> _Lane:
+    def _lane(self, text: str, role: Any, together: Together | None) -> _Lane:
         if len(self._lanes) >= _MOST_LANES:
             self._lanes = {key: lane for key, lane in self._lanes.items() if lane.busy}
         lane = self._lanes[text, role] = _Lane(together)
@@ -114,7 +115,7 @@ class Coalescer:
                 done(None, asyncio.CancelledError())
             lane.waiting.clear()
 
-    async def _send(self, batch: list[_Item], text: str, together: str | None, role: Any) -> bool:
+    async def _send(self, batch: list[_Item], text: str, together: Together | None, role: Any) -> bool:
         """Whether the batch went through as one. Each item has its answer, or runs by itself by now."""
         try:
             link = self._pool.take() or await self._pool.wait()
@@ -123,10 +124,10 @@ class Coalescer:
             return False
         asked = [args for args, _ in batch]
         try:
-            if together is None or len(asked) == 1:
+            if together is None or not _is_for(together, asked):
                 rows = await link.connection.fetchmany(text, asked, timeout=_TIMEOUT_S)
             else:
-                rows = await link.connection.fetch(together, *zip(*asked, strict=True), timeout=_TIMEOUT_S)
+                rows = await link.connection.fetch(together.text, *zip(*asked, strict=True), timeout=_TIMEOUT_S)
         except BaseException as error:
             self._give_back(link, error)
             if _undone(error):
@@ -141,7 +142,7 @@ class Coalescer:
         self._pool.release(link)
         if len(rows) != len(batch):
             raise RuntimeError("a statement that shares a round trip gives one row")
-        if together is None:
+        if together is None or together.writes:
             # Told in the loop's next turn, so that the server has its next batch before these are answered. What many
             # share is better asked for when those who are answered now have asked again: the batch is larger.
             asyncio.get_running_loop().call_soon(_tell, batch, rows)
@@ -176,6 +177,14 @@ class Coalescer:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _is_for(together: Together, asked: list[list[Any]]) -> bool:
+    """Whether it is of use for these, and no two of them have the same in what has to differ."""
+    places = together.distinct
+    if len(asked) == 1:
+        return False
+    return not places or len({tuple([args[place] for place in places]) for args in asked}) == len(asked)
 
 
 def _tell(batch: list[_Item], rows: Sequence[Any]) -> None:

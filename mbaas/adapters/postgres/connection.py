@@ -21,11 +21,14 @@ _TEXT_TYPES = (
 _KEEPALIVE = {"TCP_KEEPIDLE": 2, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 5000}
 
 
-async def connect(url: str, *, statement_timeout_s: float, lock_timeout_s: float = 0.0) -> Any:
+async def connect(
+    url: str, *, statement_timeout_s: float, lock_timeout_s: float = 0.0, plan_cache_mode: str = "auto"
+) -> Any:
     """An open connection on which every type travels as text.
 
     statement_timeout_s: after which the server ends any statement by itself; 0: never. lock_timeout_s: the same for
-    waiting for one lock. Raises ConfigError when no further try will succeed, else Unavailable.
+    waiting for one lock. plan_cache_mode: as PostgreSQL has it.
+    Raises ConfigError when no further try will succeed, else Unavailable.
     """
     try:
         connection = await asyncpg.connect(
@@ -39,6 +42,7 @@ async def connect(url: str, *, statement_timeout_s: float, lock_timeout_s: float
                 # Without "$user": a user named as one of our schemas would look there first.
                 "search_path": "public",
                 "jit": "off",
+                "plan_cache_mode": plan_cache_mode,
                 # What filters leave of an index's nearest vectors may be too few; then it looks further (pgvector 0.8).
                 "hnsw.iterative_scan": "strict_order",
                 "statement_timeout": str(round(statement_timeout_s * 1000)),

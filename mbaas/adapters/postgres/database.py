@@ -34,6 +34,7 @@ from mbaas.core.errors import Unavailable
 from mbaas.core.identity import Identity, Role
 from mbaas.core.observe import Observe, QueryRan, ignore
 from mbaas.core.sql.fragment import Bindable, Statement
+from mbaas.core.sql.template import Together
 
 _TRIES = 3
 _RETRIED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
@@ -133,6 +134,7 @@ class Database:
         self._observe = observe
         self._unsafe_dev = unsafe_dev
         self._pool = Pool(self._connect, size=connections, acquire_timeout_s=acquire_timeout_s, observe=observe)
+        self._version = 0  # of the server, the major one
         self._shared: Pool | None = None
         self._coalescer: Coalescer | None = None
         if coalesce:
@@ -210,7 +212,7 @@ class Database:
         return [tuple(row) for row in await self._run("fetch", statement.text, _encode(statement.args), role)]
 
     def fetch_shared(
-        self, text: str, args: tuple[Bindable, ...], *, role: Role, together: str | None = None
+        self, text: str, args: tuple[Bindable, ...], *, role: Role, together: Together | None = None
     ) -> Awaitable[Row]:
         """The one row of a short statement that always gives one. It may share its round trip and its commit with
         others of the same text.
@@ -219,7 +221,7 @@ class Database:
         """
         if self._coalescer is None:
             return self._alone(text, _encode(args), role)
-        return self._coalescer.fetch_row(text, _encode(args), role, together)
+        return self._coalescer.fetch_row(text, _encode(args), role, self._known(together))
 
     async def execute(self, script: str) -> None:
         """Code of ours without values, possibly several statements. What it sets ends with it."""
@@ -248,7 +250,7 @@ class Database:
             transaction.committed()
 
     def submit_shared(
-        self, text: str, args: Sequence[Bindable], done: Done, *, role: Role, together: str | None = None
+        self, text: str, args: Sequence[Bindable], done: Done, *, role: Role, together: Together | None = None
     ) -> bool:
         """As ``fetch_shared``, for one who does not wait. ``False``: nothing was asked, statements do not share.
 
@@ -256,8 +258,12 @@ class Database:
         """
         if self._coalescer is None:
             return False
-        self._coalescer.submit(text, args if type(args) is list else _encode(args), role, done, together)
+        self._coalescer.submit(text, args if type(args) is list else _encode(args), role, done, self._known(together))
         return True
+
+    def _known(self, together: Together | None) -> Together | None:
+        """``None`` for one that this server does not know."""
+        return None if together is None or together.since > self._version else together
 
     async def _alone(self, text: str, args: list[Any], role: Role) -> Row:
         return tuple(await self._run("fetchrow", text, args, role))
@@ -346,12 +352,19 @@ class Database:
         return await connect(self._url, statement_timeout_s=self._timeout_of["service_role"] or 0.0)
 
     async def _connect_impatient(self) -> Any:
-        return await connect(self._url, statement_timeout_s=STATEMENT_TIMEOUT_S, lock_timeout_s=LOCK_TIMEOUT_S)
+        # Keyed work has one good plan; to plan it for each number of arguments costs as much as to do it.
+        return await connect(
+            self._url,
+            statement_timeout_s=STATEMENT_TIMEOUT_S,
+            lock_timeout_s=LOCK_TIMEOUT_S,
+            plan_cache_mode="force_generic_plan",
+        )
 
     async def _check(self) -> None:
         connection = await self._connect()
         try:
             await check_server(connection, unsafe_dev=self._unsafe_dev)
+            self._version = connection.get_server_version().major
         except DRIVER_ERRORS as error:
             raise translate(error) from error
         finally:

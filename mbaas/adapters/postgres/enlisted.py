@@ -13,6 +13,7 @@ from mbaas.adapters.postgres.database import Database, Transaction
 from mbaas.core.errors import DatabaseError, Timeout
 from mbaas.core.identity import Identity, Role
 from mbaas.core.sql.fragment import Bindable, Statement
+from mbaas.core.sql.template import Together
 
 _READ_ONLY = "25006"
 
@@ -32,14 +33,14 @@ class Enlisted:
         return await self.outer.fetch_rows(statement)
 
     async def fetch_shared(
-        self, text: str, args: tuple[Bindable, ...], *, role: Role, together: str | None = None
+        self, text: str, args: tuple[Bindable, ...], *, role: Role, together: Together | None = None
     ) -> Row:
         row = await self.outer.fetch_row(Statement(text, args))
         assert row is not None, "such a statement always gives one"  # noqa: S101
         return row
 
     def submit_shared(
-        self, text: str, args: Sequence[Bindable], done: Done, *, role: Role, together: str | None = None
+        self, text: str, args: Sequence[Bindable], done: Done, *, role: Role, together: Together | None = None
     ) -> bool:
         return False
 

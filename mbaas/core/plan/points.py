@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from mbaas.core.expr.types import And, Binary, Column, Value
+from mbaas.core.expr.types import And, Binary, Column, Expr, Value
 from mbaas.core.plan.types import ReadPlan
 from mbaas.core.schema.catalog import Collection
 
 
 def is_point(plan: ReadPlan) -> bool:
     """Whether the filters hold a whole key or a unique field to a value, and nothing else is asked."""
-    return plan.collection is not None and is_plain(plan) and not plan.grouped and _keyed(plan.collection, plan)
+    return (
+        plan.collection is not None
+        and is_plain(plan)
+        and not plan.grouped
+        and bool(key_values(plan.collection, plan.where))
+    )
 
 
 def is_plain(plan: ReadPlan | None) -> bool:
@@ -17,15 +22,20 @@ def is_plain(plan: ReadPlan | None) -> bool:
     return plan is None or not (plan.embeds or plan.computed)
 
 
-def _keyed(collection: Collection, plan: ReadPlan) -> bool:
-    conditions = plan.where.items if isinstance(plan.where, And) else (plan.where,)
-    held = {
-        condition.left.name
-        for condition in conditions
-        if isinstance(condition, Binary)
-        and condition.op == "="
-        and isinstance(condition.left, Column)
-        and isinstance(condition.right, Value)
-    }
-    unique = {field.name for field in collection.fields if field.unique}
-    return bool(held & unique) or (bool(collection.key) and held.issuperset(collection.key))
+def key_values(collection: Collection, where: Expr) -> tuple[Value, ...]:
+    """What the filters hold a unique field or a whole key to; none when they do not."""
+    held: dict[str, Value] = {}
+    for condition in where.items if isinstance(where, And) else (where,):
+        if (
+            isinstance(condition, Binary)
+            and condition.op == "="
+            and isinstance(condition.left, Column)
+            and isinstance(condition.right, Value)
+        ):
+            held[condition.left.name] = condition.right
+    for field in collection.fields:
+        if field.unique and field.name in held:
+            return (held[field.name],)
+    if collection.key and held.keys() >= set(collection.key):
+        return tuple(held[name] for name in collection.key)
+    return ()

@@ -6,7 +6,6 @@ looked into or changed makes no template, so a value can only ever be bound in i
 
 from __future__ import annotations
 
-from itertools import count
 from typing import TypeAlias
 
 import msgspec
@@ -15,7 +14,7 @@ from mbaas.core.expr.types import Claim
 from mbaas.core.identity import Identity
 from mbaas.core.query.shape import Literal, marked_number
 from mbaas.core.sql.expressions import claim_text
-from mbaas.core.sql.fragment import Bindable, Bound, Fragment, statement
+from mbaas.core.sql.fragment import Bindable, Bound, Fragment, concat, statement
 
 
 class Constant(msgspec.Struct, frozen=True):
@@ -28,17 +27,38 @@ Source: TypeAlias = int | Claim | Constant
 """The number of a literal, something of the caller, or a constant."""
 
 
-class Template(msgspec.Struct, frozen=True):
-    """text: with numbered placeholders. sources: one for each of them. types: its cast.
+class Together(msgspec.Struct, frozen=True, kw_only=True):
+    """Does the same for many at once: an array of texts for each placeholder, one row for each of their elements.
 
-    together: answers many of a shape at once, where that is of use: an array of texts for each placeholder, one row for
-    each of their elements, in that order.
+    writes: it is no read. distinct: the placeholders whose values together no two of the many may share. since: the
+    major version of PostgreSQL that knows it.
     """
+
+    text: str
+    writes: bool = False
+    distinct: tuple[int, ...] = ()
+    since: int = 0
+
+
+class Many(msgspec.Struct, frozen=True, kw_only=True):
+    """A statement once for each row of ``args``, whose ``nth`` says which. It has the values of the one statement.
+
+    key: values of which no two rows may have all the same. since: see ``Together``.
+    """
+
+    fragment: Fragment
+    writes: bool = False
+    key: tuple[Fragment, ...] = ()
+    since: int = 0
+
+
+class Template(msgspec.Struct, frozen=True):
+    """text: with numbered placeholders. sources: one for each of them. types: its cast."""
 
     text: str
     sources: tuple[Source, ...]
     types: tuple[str, ...]
-    together: str | None = None
+    together: Together | None = None
 
     def bind(self, literals: tuple[Literal, ...], identity: Identity) -> tuple[Bindable, ...]:
         """The arguments of one request."""
@@ -54,36 +74,53 @@ class Template(msgspec.Struct, frozen=True):
         )
 
 
-def template(fragment: Fragment, *, together: bool = False) -> Template:
+def template(fragment: Fragment, many: Many | None = None) -> Template:
     """The template of a fragment in which marks stand for literals. Raises ValueError when one was looked into.
 
-    together: it reads one row of a known place, so that many of them are better asked for at once.
+    many: does the same for many, where they are better asked for at once.
     """
     sources: list[Source] = []
-    types: list[str] = []
+    bounds: list[Bound] = []
     for part in fragment.parts:
         if isinstance(part, str):
             if marked_number(part) is not None:
                 raise ValueError("a mark became code")
             continue
         sources.append(_source(part))
-        types.append(part.type)
-    return Template(
-        statement(fragment).text, tuple(sources), tuple(types), _together(fragment, types) if together else None
-    )
+        bounds.append(part)
+    types = tuple(bound.type for bound in bounds)
+    together = None if many is None else _together(bounds, many)
+    return Template(statement(fragment).text, tuple(sources), types, together)
 
 
-def _together(fragment: Fragment, types: list[str]) -> str | None:
+def for_each(fragment: Fragment) -> Many:
+    """A read, for many."""
+    read = concat(" select answers.* from args cross join lateral (", fragment, ") answers order by args.nth")
+    return Many(fragment=read)
+
+
+def _together(bounds: list[Bound], many: Many) -> Together | None:
     """``None`` when a value is an array itself: arrays of those would all have one length."""
-    if not types or any(name.endswith("[]") for name in types):
+    if not bounds or any(bound.type.endswith("[]") for bound in bounds):
         return None
-    numbers = count(1)
-    text = "".join(part if isinstance(part, str) else f"args.v{next(numbers)}::{part.type}" for part in fragment.parts)
-    arrays = ", ".join(f"${number}::text[]" for number in range(1, len(types) + 1))
-    names = ", ".join(f"v{number}" for number in range(1, len(types) + 1))
-    return (
-        f"select answers.* from unnest({arrays}) with ordinality as args({names}, nth) "
-        f"cross join lateral ({text}) answers order by args.nth"
+
+    def place(bound: Bound) -> str:
+        return f"args.v{bounds.index(bound) + 1}::{bound.type}"
+
+    key = [part for fragment in many.key for part in fragment.parts if isinstance(part, Bound)]
+    try:
+        text = "".join(part if isinstance(part, str) else place(part) for part in many.fragment.parts)
+        distinct = tuple(bounds.index(part) for part in key)
+    except ValueError:  # it is put together of other values
+        return None
+    numbers = range(1, len(bounds) + 1)
+    arrays = ", ".join(f"${number}::text[]" for number in numbers)
+    names = ", ".join(f"v{number}" for number in numbers)
+    return Together(
+        text=f"with args as (select * from unnest({arrays}) with ordinality as args({names}, nth)){text}",
+        writes=many.writes,
+        distinct=distinct,
+        since=many.since,
     )
 
 

@@ -19,6 +19,7 @@ from mbaas.core.plan.authorize import (
     AuthorizedUpdate,
     AuthorizedWrite,
 )
+from mbaas.core.plan.points import key_values
 from mbaas.core.plan.types import AggregateOutput, Answer, FieldOutput, InsertPlan, ReadPlan
 from mbaas.core.schema.catalog import Collection, Field
 from mbaas.core.sql.fragment import (
@@ -35,9 +36,12 @@ from mbaas.core.sql.fragment import (
 )
 from mbaas.core.sql.read import array
 from mbaas.core.sql.rows import ROOT, Rows, of
+from mbaas.core.sql.template import Many
 
 _NOTHING = Fragment(())
 _INSERTED = quote("#inserted")
+_NTH = quote("#nth")
+_MERGE_RETURNS = 17  # the version of PostgreSQL
 
 
 def render_write(authorized: AuthorizedWrite) -> Statement:
@@ -61,6 +65,39 @@ def compose_write(authorized: AuthorizedWrite) -> Fragment:
     return concat("with written as (", written, ") ", _tail(answer, authorized.rows, rows))
 
 
+def write_many(authorized: AuthorizedWrite) -> Many | None:
+    """``compose_write`` once for each row of ``args``; ``None`` for what has no such form.
+
+    Which row of ``args`` a new record is of is told by MERGE alone. Two changes of one record are refused.
+    """
+    rows, plan = Rows(authorized.identity), authorized.plan
+    if authorized.as_caller:
+        return None
+    since, once = 0, _NOTHING
+    key: tuple[Fragment, ...] = ()
+    if isinstance(authorized, AuthorizedInsert) and authorized.plan.conflict is None:
+        written, since = _insert(authorized, rows, many=True), _MERGE_RETURNS
+    elif isinstance(authorized, AuthorizedUpdate):
+        written = _update(authorized, rows, many=True)
+        key = tuple(rows.expr(held, of(ROOT)) for held in key_values(plan.collection, authorized.plan.where))
+        if not key:
+            return None
+        twice = concat("(select count(*) > count(distinct (", join(", ", key), ")) from args)")
+        once = concat(" where case when ", twice, " then mbaas.halt('singular', 2) is null else true end")
+    else:
+        return None
+    tail = _tail(plan.answer, authorized.rows, rows, written=f"(select * from written w where w.{_NTH} = args.nth)")
+    return Many(
+        fragment=concat(
+            *(", written as (", written, ") select answers.* from args cross join lateral (", tail, ") answers"),
+            *(once, " order by args.nth"),
+        ),
+        writes=True,
+        key=key,
+        since=since,
+    )
+
+
 def render_exists(plan: InsertPlan) -> Statement:
     """Whether there is a row already where the one row of the payload would go: ``true`` or ``false`` as text."""
     conflict = plan.conflict
@@ -77,7 +114,7 @@ def render_exists(plan: InsertPlan) -> Statement:
 # --- insert ----------------------------------------------------------------------------------------------------------
 
 
-def _insert(authorized: AuthorizedInsert, rows: Rows) -> Fragment:
+def _insert(authorized: AuthorizedInsert, rows: Rows, *, many: bool = False) -> Fragment:
     plan = authorized.plan
     table = identifier("public", plan.collection.name)
     named = {field.name for field in plan.fields}
@@ -102,8 +139,15 @@ def _insert(authorized: AuthorizedInsert, rows: Rows) -> Fragment:
         check = concat(" where ", rows.is_caller())
     elif authorized.new != TRUE:
         check = concat(" where ", _or_refuse(rows.expr(authorized.new, of("i")), plan.collection))
+    proposed = concat("select ", picked, " from ", source, " i", check)
+    if many:
+        using = concat(f"(select args.nth as {_NTH}, i.* from args cross join lateral (", proposed, ") i) i")
+        return concat(
+            *("merge into ", table, f" as {ROOT} using ", using, " on false when not matched then insert (", names),
+            *(f"){override} values (", picked, ")", _returning(authorized.rows, "true"), f", i.{_NTH}"),
+        )
     return concat(
-        *("insert into ", table, f" as {ROOT} (", names, f"){override} select ", picked, " from ", source, " i", check),
+        *("insert into ", table, f" as {ROOT} (", names, f"){override} ", proposed),
         *(_on_conflict(authorized, rows), _returning(authorized.rows, _is_new(authorized))),
     )
 
@@ -184,7 +228,7 @@ def _on_conflict(authorized: AuthorizedInsert, rows: Rows) -> Fragment:
 # --- update and delete -----------------------------------------------------------------------------------------------
 
 
-def _update(authorized: AuthorizedUpdate, rows: Rows) -> Fragment:
+def _update(authorized: AuthorizedUpdate, rows: Rows, *, many: bool = False) -> Fragment:
     plan = authorized.plan
     collection = plan.collection
     assigned = {field.name: identifier("p", field.name) for field in plan.fields}
@@ -205,13 +249,14 @@ def _update(authorized: AuthorizedUpdate, rows: Rows) -> Fragment:
         guarded = concat("case when ", join(" and ", guards), " then ", given, " end") if guards else given
         changes.append(concat(identifier(name), " = ", guarded))
         guards = []
-    payload = _NOTHING
+    sources = [sql("args")] if many else []
     if plan.fields or plan.fixed:
         named = (*plan.fields, *plan.fixed)
-        payload = concat(" from json_to_record(", value(plan.payload, "json"), ") as p", record_types(named))
+        sources.append(concat("json_to_record(", value(plan.payload, "json"), ") as p", record_types(named)))
+    given = concat(" from ", join(" cross join lateral ", sources)) if sources else _NOTHING
     return concat(
-        *("update ", identifier("public", collection.name), f" {ROOT} set ", join(", ", changes), payload),
-        *(_target(authorized, rows), _returning(authorized.rows, "false")),
+        *("update ", identifier("public", collection.name), f" {ROOT} set ", join(", ", changes), given),
+        *(_target(authorized, rows), _returning(authorized.rows, "false"), f", args.nth as {_NTH}" if many else ""),
     )
 
 
@@ -232,13 +277,13 @@ def _target(authorized: AuthorizedUpdate | AuthorizedDelete, rows: Rows) -> Frag
 # --- shared ----------------------------------------------------------------------------------------------------------
 
 
-def _tail(answer: Answer, shown: AuthorizedRows | None, rows: Rows) -> Fragment:
-    affected = f"(select count(*) as n, count(*) filter (where w.{_INSERTED}) as inserted from written w) w"
+def _tail(answer: Answer, shown: AuthorizedRows | None, rows: Rows, *, written: str = "written") -> Fragment:
+    affected = f"(select count(*) as n, count(*) filter (where w.{_INSERTED}) as inserted from {written} w) w"
     counted = "w.n"
     body = sql("null, null")
     source = sql(affected)
     if shown is not None:
-        level = rows.select(shown, ROOT, source=sql("written"))
+        level = rows.select(shown, ROOT, source=sql(written))
         body = sql("b.body, b.n")
         counted = "b.n"
         collected = array(stripped=answer.stripped)

@@ -27,8 +27,8 @@ from mbaas.core.rules.ruleset import RuleSet
 from mbaas.core.sql.fragment import Bindable
 from mbaas.core.sql.read import compose_list
 from mbaas.core.sql.rows import keys
-from mbaas.core.sql.template import Template, template
-from mbaas.core.sql.write import compose_write
+from mbaas.core.sql.template import Template, for_each, template
+from mbaas.core.sql.write import compose_write, write_many
 from mbaas.modules.records.results import Cut, cut_of
 
 MAX_SHAPES = 2000
@@ -99,8 +99,9 @@ class Shapes:
             if authorized.as_caller or authorized.answer.total in ("planned", "estimated"):
                 return None  # not one statement
             short = is_point(plan.rows)
+            composed = compose_list(authorized)
             return Prepared(
-                template=template(compose_list(authorized), together=short),
+                template=template(composed, for_each(composed) if short else None),
                 answer=authorized.answer,
                 keys=keys(plan.rows),
                 offset=parts.windows.get((), _WHOLE).offset,
@@ -123,11 +124,12 @@ class Shapes:
             authorized = authorize(plan, identity, self.rules, self._grants)
             if authorized.as_caller:
                 return None
+            short = single and is_plain(plan.answer.rows)
             return Prepared(
-                template=template(compose_write(authorized)),
+                template=template(compose_write(authorized), write_many(authorized) if short else None),
                 answer=plan.answer,
                 keys=None if plan.answer.rows is None else keys(plan.answer.rows),
-                short=single and is_plain(plan.answer.rows),
+                short=short,
             )
 
         prepared = self._find(key, len(query_string) + sum(map(len, query.columns)), make)
@@ -158,11 +160,12 @@ class Shapes:
             if authorized.as_caller:
                 return None
             target = ReadPlan(collection=plan.collection, outputs=(), where=plan.where, computed=plan.computed)
+            short = is_point(target) and is_plain(plan.answer.rows)
             return Prepared(
-                template=template(compose_write(authorized)),
+                template=template(compose_write(authorized), write_many(authorized) if short else None),
                 answer=plan.answer,
                 keys=None if plan.answer.rows is None else keys(plan.answer.rows),
-                short=is_point(target) and is_plain(plan.answer.rows),
+                short=short,
             )
 
         prepared = self._find(key, len(query_string) + sum(map(len, payload.columns)), make)
