@@ -46,7 +46,7 @@ class QuickWay:
         started = time.perf_counter()
         edge, head = self._edge, exchange.head
         route: _Route | None = head.memo.get((self, exchange.method, exchange.path))
-        if route is None or edge.admission.full or not edge.fits(exchange, route.bounds):
+        if route is None or not edge.fits(exchange, route.bounds):
             return self._first(exchange, started)
         known, peer = route.known, exchange.peer
         request = _Request(
@@ -59,7 +59,11 @@ class QuickWay:
             exchange.query,
             exchange.body,
         )
+        full = edge.admission.full
         edge.admission.active += 1
+        if full and route.path not in VITAL:
+            request.settle(self._turned_away.get(route.bounds.name) or self._busy(request.scope, route.bounds))
+            return True
         try:
             now = time.monotonic()
             found = edge.identified(route.path, request.client_ip, head, known, request.request_id, now)

@@ -177,6 +177,26 @@ async def test_limits_hold() -> None:
         assert [*statuses, await made.status(post("a?x", b"y" * 5))] == [200, 200, 200, 413]
 
 
+async def test_a_full_server_turns_away_and_takes_them_again_when_it_is_not() -> None:
+    app = App()
+    setup = make(app, max_active=1)
+    async with running(setup.edge, quick=setup.edge.quick) as server:
+        made = Made(setup, app, server)
+        assert [await made.status(get("a?x")) for _ in range(2)] == [200, 200]
+        before = len(setup.lines())
+        async with connected(server.port) as (_, writer):
+            writer.write(get("a?wait-long"))
+            await app.waiting.wait()
+            answers = [await server.raw(get("a?x")) for _ in range(2)]
+        await app.cancelled.wait()
+        while setup.metrics.in_flight():
+            await asyncio.sleep(0)
+        assert await made.status(get("a?x")) == 200
+    assert [(b" 503 " in answer[:20], b"retry-after: 1\r\n" in answer) for answer in answers] == [(True, True)] * 2
+    refused = [line for line in setup.lines()[before:] if line.get("status") == 503]
+    assert [(line["path"], line["client_ip"]) for line in refused] == [("/rest/v1/a", "127.0.0.1")] * 2
+
+
 async def test_the_path_that_the_server_is_published_under_is_left_each_time() -> None:
     app = App()
     setup = make(app, ServerSettings(public_url="https://example.com/backend"))

@@ -244,7 +244,7 @@ async def test_a_dump_has_nothing_in_clear_and_a_rotated_key_still_opens_it(offi
     assert row is not None
     for text in row:
         assert secret not in str(text)
-        assert "ada" not in str(text)
+        assert "ada@" not in str(text)  # "ada" may be in what is hexadecimal
     rotate_sealing_key(office.secrets.path)
     office.secrets.reload()
     later = await office.put(payload={"code": secret})

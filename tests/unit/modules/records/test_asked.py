@@ -72,8 +72,8 @@ def test_a_path_is_taken_apart_before_it_is_decoded(path: str, names: list[str])
 
 
 def test_the_schema_is_public_whichever_header_names_it() -> None:
-    assert asked(accept_profile="public").profile == b"public"
-    assert asked(content_profile="auth").profile is None  # a GET is not asked by that one
+    assert asked(accept_profile="public").said.profile == b"public"
+    assert asked(content_profile="auth").said.profile is None  # a GET is not asked by that one
     for more in ({"accept_profile": "auth"}, {"method": "POST", "content_profile": "auth"}):
         with pytest.raises(UnknownSchema):
             asked(**more)  # type: ignore[arg-type]
