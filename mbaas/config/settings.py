@@ -103,10 +103,10 @@ class IdempotencySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
 class DatabaseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[database]``: PostgreSQL.
 
-    url: a PostgreSQL 15 or newer; ``None``: we start our own in the data directory. connections: at most so many.
-    acquire_timeout_s: how long a request waits for a free connection. anon_statement_timeout_s,
-    authenticated_statement_timeout_s, service_statement_timeout_s: the longest statement, by role. coalesce: whether
-    short statements of concurrent requests share round trips.
+    url: a PostgreSQL 15 or newer; ``None``: we start our own in the data directory. connections: at most so many; lists
+    never have all of them, and beside our own server two for each core. acquire_timeout_s: how long a request waits for
+    a free connection. anon_statement_timeout_s, authenticated_statement_timeout_s, service_statement_timeout_s: the
+    longest statement, by role. coalesce: whether short statements of concurrent requests share round trips.
     """
 
     url: str | None = None

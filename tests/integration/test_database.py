@@ -281,3 +281,35 @@ async def test_a_caller_sees_no_table_of_ours(database: Database) -> None:
         async with database.transaction(caller=ANON) as transaction:
             await transaction.fetch_row(Statement("select * from mbaas.system_migrations"))
     assert caught.value.sqlstate == "42501"
+
+
+async def test_patient_statements_leave_a_connection_to_others_and_have_theirs_when_it_is_their_turn(
+    database_url: str,
+) -> None:
+    few = Database(database_url, connections=3, lists=2, acquire_timeout_s=5.0)
+    await few.open()
+    holder = await asyncpg.connect(database_url)
+    await holder.execute("select pg_advisory_lock(7)")
+    held = Statement("select pg_advisory_xact_lock_shared(7)::text, pg_backend_pid()::text")
+    patient = [asyncio.create_task(few.fetch_row(held, patient=True)) for _ in range(5)]
+    waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    while await holder.fetchval(waiting) < 2:
+        await asyncio.sleep(0)
+    for _ in range(10):  # the third connection is for these, again and again
+        assert await few.fetch_row(Statement("select 1")) == ("1",)
+    assert await holder.fetchval(waiting) == 2
+    patient[4].cancel()
+    await holder.execute("select pg_advisory_unlock(7)")
+    rows = await asyncio.gather(*patient[:4])
+    assert len({row[1] for row in rows if row is not None}) <= 2
+    assert await asyncio.gather(*(few.fetch_row(Statement("select 1"), patient=True) for _ in range(9))) == [("1",)] * 9
+    await holder.close()
+    await few.close()
+
+
+async def test_one_connection_is_for_patient_statements_too(database_url: str) -> None:
+    one = Database(database_url, connections=1, lists=4)
+    await one.open()
+    asked = [one.fetch_row(Statement("select 1"), patient=bool(number % 2)) for number in range(10)]
+    assert await asyncio.gather(*asked) == [("1",)] * 10
+    await one.close()

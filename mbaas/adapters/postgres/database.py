@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -107,8 +108,9 @@ class Transaction:
 class Database:
     """A fixed set of connections to one server.
 
-    coalesce: whether statements of one text may share a round trip. slow_s: statements that take longer are told to
-    ``observe``. unsafe_dev: accept a server that may lose writes.
+    lists: how many of the connections patient statements have at most; ``None``: all but one. coalesce: whether
+    statements of one text may share a round trip. slow_s: statements that take longer are told to ``observe``.
+    unsafe_dev: accept a server that may lose writes.
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class Database:
         url: str,
         *,
         connections: int = 4,
+        lists: int | None = None,
         acquire_timeout_s: float = 2.0,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
         slow_s: float = 1.0,
@@ -133,7 +136,13 @@ class Database:
         self._slow_s = slow_s
         self._observe = observe
         self._unsafe_dev = unsafe_dev
-        self._pool = Pool(self._connect, size=connections, acquire_timeout_s=acquire_timeout_s, observe=observe)
+        self._pool = Pool(
+            self._connect,
+            size=connections,
+            patient=max(1, connections - 1 if lists is None else min(lists, connections - 1)),
+            acquire_timeout_s=acquire_timeout_s,
+            observe=observe,
+        )
         self._version = 0  # of the server, the major one
         self._shared: Pool | None = None
         self._coalescer: Coalescer | None = None
@@ -156,6 +165,8 @@ class Database:
         return cls(
             url,
             connections=settings.connections,
+            # Beside a PostgreSQL on the same machine more would only stand in each other's way on its cores.
+            lists=None if settings.url else 2 * (os.cpu_count() or 1),
             acquire_timeout_s=settings.acquire_timeout_s,
             timeouts=timeouts,
             coalesce=settings.coalesce,
@@ -200,12 +211,14 @@ class Database:
         """Raises an Unavailable or Timeout unless the server answers a statement now."""
         await self._run("fetchrow", "select 1", [], "anon")
 
-    async def fetch_row(self, statement: Statement, *, role: Role = "service_role") -> Row | None:
+    async def fetch_row(
+        self, statement: Statement, *, role: Role = "service_role", patient: bool = False
+    ) -> Row | None:
         """The first row of one statement in a transaction of its own, ``None`` when there is none.
 
-        role: for whom, which decides how long it may take.
+        role: for whom, which decides how long it may take. patient: it leaves some connections to others.
         """
-        row = await self._run("fetchrow", statement.text, _encode(statement.args), role)
+        row = await self._run("fetchrow", statement.text, _encode(statement.args), role, patient=patient)
         return None if row is None else tuple(row)
 
     async def fetch_rows(self, statement: Statement, *, role: Role = "service_role") -> list[Row]:
@@ -268,7 +281,7 @@ class Database:
     async def _alone(self, text: str, args: list[Any], role: Role) -> Row:
         return tuple(await self._run("fetchrow", text, args, role))
 
-    async def _run(self, method: str, text: str, args: list[Any], role: Role) -> Any:
+    async def _run(self, method: str, text: str, args: list[Any], role: Role, *, patient: bool = False) -> Any:
         """One statement in a transaction of its own, tried again when another transaction stood in the way.
 
         By asyncpg's cached ``fetchrow`` rather than statements held prepared by us: measured, those save 0.4 of 8.3 µs
@@ -277,7 +290,7 @@ class Database:
         began = time.monotonic()
         timeout_s = self._timeout_of[role]
         for attempt in range(1, _TRIES + 1):
-            link = self._pool.take() or await self._pool.wait()
+            link = self._pool.take(patient=patient) or await self._pool.wait(patient=patient)
             try:
                 answer = await getattr(link.connection, method)(text, *args, timeout=timeout_s)
             except _RETRIED as error:

@@ -26,7 +26,9 @@ class Enlisted:
         self._database = database
         self._parts = itertools.count(1)
 
-    async def fetch_row(self, statement: Statement, *, role: Role = "service_role") -> Row | None:
+    async def fetch_row(
+        self, statement: Statement, *, role: Role = "service_role", patient: bool = False
+    ) -> Row | None:
         return await self.outer.fetch_row(statement)
 
     async def fetch_rows(self, statement: Statement, *, role: Role = "service_role") -> list[Row]:

@@ -27,20 +27,30 @@ _EXPIRE_PAUSE_S = 1.0
 
 
 class Link:
-    """One open connection of a pool. Whoever has taken it has it alone."""
+    """One open connection of a pool. Whoever has taken it has it alone. patient: and is one who leaves some."""
 
-    __slots__ = ("connection", "generation")
+    __slots__ = ("connection", "generation", "patient")
 
     def __init__(self, connection: Any, generation: int) -> None:
         self.connection = connection
         self.generation = generation
+        self.patient = False
 
 
 class Pool:
-    """``size`` connections. When the server is gone it fails those who ask, tries again, and recovers by itself."""
+    """``size`` connections. When the server is gone it fails those who ask, tries again, and recovers by itself.
+
+    Some who ask are patient: they have ``patient`` of the connections at most, so that the others find one.
+    """
 
     def __init__(
-        self, connect: Callable[[], Awaitable[Any]], *, size: int, acquire_timeout_s: float, observe: Observe
+        self,
+        connect: Callable[[], Awaitable[Any]],
+        *,
+        size: int,
+        acquire_timeout_s: float,
+        observe: Observe,
+        patient: int | None = None,
     ) -> None:
         self._connect = connect
         self._size = size
@@ -49,6 +59,9 @@ class Pool:
         self._links: set[Link] = set()
         self._idle: list[Link] = []  # the last used on top: its caches are warm
         self._waiting: dict[asyncio.Future[Link], None] = {}  # in order of arrival
+        self._patient: dict[asyncio.Future[Link], None] = {}  # the patient ones
+        self._most_patient = size if patient is None else patient
+        self._held_patiently = 0
         self._generation = 0
         self._expired_at = float("-inf")
         self._lost_at: float | None = None
@@ -79,7 +92,7 @@ class Pool:
     async def close(self, *, patience_s: float = 5.0) -> None:
         """Close all; those in use when they come back, or after ``patience_s`` seconds by force."""
         self._closed = True
-        for future in list(self._waiting):
+        for future in [*self._waiting, *self._patient]:
             self._fail(future, Unavailable("the server is stopping"))
         idle, self._idle = self._idle, []
         for link in idle:
@@ -95,16 +108,18 @@ class Pool:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def take(self) -> Link | None:
+    def take(self, *, patient: bool = False) -> Link | None:
         """A connection that is free right now."""
+        if patient and self._held_patiently >= self._most_patient:
+            return None
         while self._idle:
             link = self._idle.pop()
             if self._is_good(link):
-                return link
+                return self._given(link, patient)
             self._drop(link)
         return None
 
-    async def wait(self) -> Link:
+    async def wait(self, *, patient: bool = False) -> Link:
         """The next connection to become free.
 
         Raises Overloaded when there is none for as long as one may wait or too many wait already; Unavailable when the
@@ -116,15 +131,16 @@ class Pool:
         if self._is_down() and loop.time() - (self._lost_at or 0.0) > self._acquire_timeout_s:
             await asyncio.sleep(0)  # one who asks again and again must not keep the loop from reconnecting
             raise _unavailable()
-        if len(self._waiting) >= self._size * _WAITING_PER_LINK:
+        waiting = self._patient if patient else self._waiting
+        if len(waiting) >= self._size * _WAITING_PER_LINK:
             raise _overloaded()
         future: asyncio.Future[Link] = loop.create_future()
-        self._waiting[future] = None
+        waiting[future] = None
         timer = loop.call_later(self._acquire_timeout_s, self._give_up, future)
         try:
             return await future
         except asyncio.CancelledError:
-            self._waiting.pop(future, None)
+            waiting.pop(future, None)
             if future.done() and not future.cancelled() and future.exception() is None:
                 self.release(future.result())  # it was handed over in the same moment
             raise
@@ -132,17 +148,36 @@ class Pool:
             timer.cancel()
 
     def release(self, link: Link) -> None:
-        """Take back a connection on which nothing runs and nothing is set."""
+        """Take back a connection on which nothing runs and nothing is set.
+
+        It goes to one of the kind that had it, as far as one waits.
+        """
+        was_patient = self._taken_back(link)
         if self._closed or not self._is_good(link):
             self._drop(link)
             return
-        while self._waiting:
-            future = next(iter(self._waiting))
-            del self._waiting[future]
-            if not future.done():
-                future.set_result(link)
-                return
+        for patient in (was_patient, not was_patient):
+            if patient and self._held_patiently >= self._most_patient:
+                continue
+            waiting = self._patient if patient else self._waiting
+            while waiting:
+                future = next(iter(waiting))
+                del waiting[future]
+                if not future.done():
+                    future.set_result(self._given(link, patient))
+                    return
         self._idle.append(link)
+
+    def _given(self, link: Link, patient: bool) -> Link:
+        link.patient = patient
+        self._held_patiently += patient
+        return link
+
+    def _taken_back(self, link: Link) -> bool:
+        """Whether who had it was patient."""
+        was_patient, link.patient = link.patient, False
+        self._held_patiently -= was_patient
+        return was_patient
 
     def settle(self, link: Link, script: str) -> None:
         """Take back a connection in the middle of something, in the background, or give it up.
@@ -169,6 +204,7 @@ class Pool:
         return not self._links
 
     def _drop(self, link: Link) -> None:
+        self._taken_back(link)
         if link not in self._links:
             return
         self._links.discard(link)
@@ -232,6 +268,7 @@ class Pool:
 
     def _fail(self, future: asyncio.Future[Link], error: MbaasError) -> None:
         self._waiting.pop(future, None)
+        self._patient.pop(future, None)
         if not future.done():
             future.set_exception(error)
 

@@ -128,7 +128,7 @@ class Records:
         text = prepared.template.text
         if prepared.short:
             return self._database.fetch_shared(text, tuple(args), role=role, together=prepared.template.together)
-        return self._database.fetch_row(Statement(text, tuple(args)), role=role)
+        return self._database.fetch_row(Statement(text, tuple(args)), role=role, patient=True)
 
     def _resolver(self, names: Names) -> Callable[[Identity], Resolver]:
         return lambda identity: Resolver(names, privileged=identity.bypasses_rules, max_rows=self._max_rows)
@@ -143,7 +143,7 @@ class Records:
             async with self._database.transaction(caller=identity, read_only=True) as transaction:
                 row = await transaction.fetch_row(statement)
         else:
-            row = await self._database.fetch_row(statement, role=identity.role)
+            row = await self._database.fetch_row(statement, role=identity.role, patient=True)
         page = page_of(row, keys(plan.rows), cut_of(plan.rows))
         if authorized.answer.total in ("planned", "estimated"):
             page = await estimated(page, authorized, self._database)
@@ -173,7 +173,7 @@ class Records:
     async def read_plans(self, plans: Sequence[ListPlan], identity: Identity, rules: RuleSet) -> list[Page]:
         """Several lists by one statement. rules: the snapshot that the plans were made by."""
         statement = render_lists([authorize(plan, identity, rules, self._grants) for plan in plans])
-        row = await self._database.fetch_row(statement, role=identity.role)
+        row = await self._database.fetch_row(statement, role=identity.role, patient=True)
         assert row is not None, "aggregates give one row"  # noqa: S101
         return [page_of(row[3 * number : 3 * number + 3], keys(plan.rows)) for number, plan in enumerate(plans)]
 
