@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 
 from mbaas.http.admission import Admission
 
-TURN = 32
+TURN = 16
 """So many looks between two looks at everything else."""
 VITAL = (b"GET /health/", b"POST /auth/v1/token")
 """How what must not wait begins; it may be refused all the same (``mbaas.http.admission``)."""
