@@ -210,12 +210,13 @@ async def test_a_body_too_large_is_refused_while_it_is_still_coming(server: Runn
     async with connected(server.port) as (reader, writer):
         writer.write(head + b"transfer-encoding: chunked\r\n\r\n")
         sent, answer = 0, asyncio.create_task(reader.readuntil(b"\r\n\r\n"))
-        while not answer.done():
-            writer.write(b"4000\r\n" + b"x" * 0x4000 + b"\r\n")
-            await writer.drain()
-            sent += 0x4000
-            assert sent < 50_000_000, "it goes on reading"
-        assert b" 413 " in answer.result()
+        with contextlib.suppress(ConnectionError):  # closed, once enough was read that nobody wants
+            while not answer.done():
+                writer.write(b"4000\r\n" + b"x" * 0x4000 + b"\r\n")
+                await writer.drain()
+                sent += 0x4000
+                assert sent < 50_000_000, "it goes on reading"
+        assert b" 413 " in await answer
 
 
 async def test_many_large_bodies_at_once_leave_the_memory_alone(server: Running) -> None:
