@@ -19,7 +19,7 @@ from mbaas.core.plan.names import Names
 from mbaas.core.plan.resolve import Resolver, resolve_list
 from mbaas.core.query.parse import parse_parameters
 from mbaas.core.query.types import ReadQuery
-from mbaas.core.rules.ruleset import compile_rules
+from mbaas.core.rules.compile import compile_rules
 from mbaas.core.sql.read import render_list
 from mbaas.hooks.dispatch import Hooks
 from mbaas.modules.records.routes import records_app

@@ -1,17 +1,18 @@
 """The database as a configuration wants it: opened, with our own schema in it, its tables brought up to date.
 
-Whoever does not serve begins here: the commands that migrate, adopt, or look into the outbox.
+Whoever does not serve begins here: the commands that migrate or adopt. A server loads the rest of itself while this
+works (``mbaas.serve``), so there is no more here than it takes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 from mbaas.adapters.live import Live
-from mbaas.adapters.outbox.rows import Rows
 from mbaas.adapters.postgres import migrate as migrations
-from mbaas.adapters.postgres.adoption import read_found
 from mbaas.adapters.postgres.cluster.initialise import SUPERUSER
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres, running_url
@@ -20,15 +21,15 @@ from mbaas.adapters.postgres.migration_run import Applied
 from mbaas.adapters.postgres.scripts import read_scripts
 from mbaas.adapters.postgres.supervise import supervised
 from mbaas.adapters.postgres.system_schema import apply_system_schema
-from mbaas.adapters.sealing import Sealer
-from mbaas.adapters.secrets import SecretsFile
-from mbaas.config.adopted import Found
+from mbaas.config.kept_rules import compiled_rules
 from mbaas.config.settings import Config
 from mbaas.core.errors import DestructiveChange
 from mbaas.core.observe import Observe, ignore
-from mbaas.core.rules.ruleset import compile_rules
 from mbaas.core.sql.migration import Plan
 from mbaas.core.sql.policy import render_policies
+
+if TYPE_CHECKING:
+    from mbaas.config.adopted import Found
 
 
 @contextlib.asynccontextmanager
@@ -36,16 +37,50 @@ async def open_database(
     config: Config, *, observe: Observe = ignore, unsafe_dev: bool = False
 ) -> AsyncIterator[Database]:
     """The database with our own schema in it: the configured one, or our own PostgreSQL, started and kept running."""
-    async with contextlib.AsyncExitStack() as stack:
-        url = config.database.url
-        if url is None:
-            cluster = EmbeddedPostgres(config.data / "postgres", unsafe_dev=unsafe_dev)
-            url = (await stack.enter_async_context(supervised(cluster, observe=observe))).url()
-        database = Database.from_settings(url, config.database, observe=observe, unsafe_dev=unsafe_dev)
-        await database.open()
-        stack.push_async_callback(database.close)
+    async with (
+        _server(config, observe=observe, unsafe_dev=unsafe_dev) as url,
+        _opened(Database.from_settings(url, config.database, observe=observe, unsafe_dev=unsafe_dev)) as database,
+    ):
         await apply_system_schema(database)
         yield database
+
+
+@contextlib.asynccontextmanager
+async def open_migrated(
+    config: Config, *, observe: Observe = ignore, unsafe_dev: bool = False
+) -> AsyncIterator[tuple[Database, Live]]:
+    """The database with its tables brought to what the configuration says, and what is then in force: to be served.
+
+    Raises DestructiveChange when that would lose data: such steps are for a person to allow.
+    """
+    async with _server(config, observe=observe, unsafe_dev=unsafe_dev) as url:
+        # Each connection that looked through the whole schema remembers it, 4 MB of it: these end here.
+        async with _opened(Database(url, connections=1, coalesce=False, unsafe_dev=unsafe_dev)) as preparing:
+            await apply_system_schema(preparing)
+            await _migrate(preparing, config, observe=observe)
+        database = Database.from_settings(url, config.database, observe=observe, unsafe_dev=unsafe_dev)
+        async with _opened(database):
+            yield database, await _in_force(database, config, observe)
+
+
+@contextlib.asynccontextmanager
+async def _server(config: Config, *, observe: Observe, unsafe_dev: bool) -> AsyncIterator[str]:
+    """Where the configured database is, or our own PostgreSQL, started and kept running."""
+    if config.database.url is not None:
+        yield config.database.url
+        return
+    cluster = EmbeddedPostgres(config.data / "postgres", unsafe_dev=unsafe_dev)
+    async with supervised(cluster, observe=observe) as started:
+        yield started.url()
+
+
+@contextlib.asynccontextmanager
+async def _opened(database: Database) -> AsyncIterator[Database]:
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 class Migrator:
@@ -53,7 +88,7 @@ class Migrator:
 
     def __init__(self, database: Database, config: Config, *, observe: Observe = ignore) -> None:
         """Raises RuleError when a rule cannot be understood."""
-        self.rules = compile_rules(config.catalog)
+        self.rules = compiled_rules(config.catalog, config.data)
         self._database = database
         self._config = config
         self._observe = observe
@@ -97,64 +132,51 @@ class Migrator:
 
 async def adoptable(config: Config) -> Found:
     """What the database holds that is not ours."""
+    from mbaas.adapters.postgres.adoption import read_found  # and what writes TOML: a server needs neither
+
     url = config.database.url or running_url(config.data / "postgres")
     if url is None:
         async with open_database(config) as database:
             return await read_found(database.url)
-    database = Database.from_settings(url, config.database)
-    await database.open()
-    try:
+    async with _opened(Database.from_settings(url, config.database)) as database:
         await apply_system_schema(database)
         return await read_found(url)
-    finally:
-        await database.close()
 
 
 @contextlib.asynccontextmanager
 async def open_migrator(config: Config) -> AsyncIterator[Migrator]:
     """For the command line."""
-    async with _reached_database(config) as database:
+    async with reached_database(config) as database:
         yield Migrator(database, config)
 
 
 @contextlib.asynccontextmanager
-async def open_outbox_rows(config: Config) -> AsyncIterator[Rows]:
-    """For the command line."""
-    async with _reached_database(config) as database:
-        yield outbox_rows(database, SecretsFile(config.data / "secrets.toml"))
-
-
-@contextlib.asynccontextmanager
-async def _reached_database(config: Config) -> AsyncIterator[Database]:
+async def reached_database(config: Config) -> AsyncIterator[Database]:
     """The database of a running server, or our own PostgreSQL started for the while."""
     url = config.database.url or running_url(config.data / "postgres")
     if url is None:
         async with open_database(config) as database:
             yield database
         return
-    database = Database.from_settings(url, config.database)
-    await database.open()
-    try:
+    async with _opened(Database.from_settings(url, config.database)) as database:
         await apply_system_schema(database)
         yield database
-    finally:
-        await database.close()
 
 
 async def migrated(database: Database, config: Config, *, observe: Observe = ignore) -> Live:
-    """Brings the tables to what the configuration says and gives the snapshot of what is then in force.
+    """Brings the tables of an open database to what the configuration says, and gives what is then in force."""
+    await _migrate(database, config, observe=observe)
+    return await _in_force(database, config, observe)
 
-    Raises DestructiveChange when that would lose data: such steps are for a person to allow.
-    """
+
+async def _in_force(database: Database, config: Config, observe: Observe) -> Live:
+    return await Live.start(database, functools.partial(compiled_rules, data=config.data), observe=observe)
+
+
+async def _migrate(database: Database, config: Config, *, observe: Observe) -> None:
     migrator = Migrator(database, config, observe=observe)
     try:
         await migrator.apply()
     except DestructiveChange as error:
         hint = "look at `mbaas migrate plan`, then run `mbaas migrate apply --allow-destructive`"
         raise DestructiveChange(f"the configuration takes data away: {error.message}", hint=hint) from error
-    return await Live.start(database, observe=observe)
-
-
-def outbox_rows(database: Database, secrets: SecretsFile) -> Rows:
-    """What waits to leave, its payloads sealed with the project's key."""
-    return Rows(database, Sealer(lambda: secrets.current, "outbox"))

@@ -10,21 +10,18 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from mbaas.adapters.plugins import load_plugins
-from mbaas.adapters.secrets import SecretsFile
-from mbaas.begun import Begun
 from mbaas.config.settings import Config
-from mbaas.hooks.dispatch import Hooks
-from mbaas.http.logs import LineWriter, make_log, redirect_standard_logging
-from mbaas.http.metrics import Metrics
-from mbaas.http.telemetry import observer
-from mbaas.schema import migrated, open_database
+from mbaas.core.observe import Held
+from mbaas.schema import open_migrated
+
+if TYPE_CHECKING:
+    from mbaas.begun import Begun
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,42 +64,49 @@ async def _serve(
 ) -> int:
     began = time.monotonic()
     loading = asyncio.create_task(asyncio.to_thread(import_module, "mbaas.app"))
-    metrics = Metrics()
-    writer = LineWriter(sys.stderr)
-    log = make_log(config.log, writer)
-    observe = observer(log, metrics)
-    async with contextlib.AsyncExitStack() as stack:
-        stack.callback(writer.close)
-        stack.callback(redirect_standard_logging(log))
-        secrets = SecretsFile(config.data / "secrets.toml")
-        hooks = Hooks(observe=observe, timeout_s=config.plugins.timeout_s)
-        plugins = load_plugins(
-            hooks, config.plugins, root=config.root, collections=config.catalog.collections, safe_mode=safe_mode
-        )
-        database = await stack.enter_async_context(open_database(config, observe=observe, unsafe_dev=unsafe_dev))
-        live = await migrated(database, config, observe=observe)
-        metrics.catalog_revision = lambda: live.revision
-        begun = Begun(config, secrets, database, live, hooks, plugins, observe, metrics, log, writer)
+    held = Held()
+    with contextlib.ExitStack() as tells:  # to the very end
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                with _often_switched():
+                    database, live = await stack.enter_async_context(
+                        open_migrated(config, observe=held, unsafe_dev=unsafe_dev)
+                    )
+            finally:
+                await loading
+                from mbaas.begun import begin, telling  # there by now, as is mbaas.app
 
-        def ready() -> None:
-            on_ready(
-                Ready(
-                    url=config.server.public_url or f"http://{config.server.host}:{config.server.port}",
-                    anon_key=secrets.current.anon_key,
-                    service_key=secrets.current.service_key,
-                    publishable_key=secrets.current.publishable_key,
-                    docs=config.server.docs,
-                    plugins=plugins,
-                    started_s=time.monotonic() - began,
-                    mail=None if config.mail.host else str(config.data / "mail"),
-                )
-            )
+                told = tells.enter_context(telling(config, held))
+            begun = begin(config, told, database, live, safe_mode=safe_mode)
+            from mbaas import app
 
-        await loading
-        from mbaas import app  # there by now
-
-        await app.run(begun, reload=reload, on_ready=ready)
+            await app.run(begun, reload=reload, on_ready=lambda: on_ready(_ready(begun, time.monotonic() - began)))
     return 0
+
+
+def _ready(begun: Begun, started_s: float) -> Ready:
+    config, secrets = begun.config, begun.secrets.current
+    return Ready(
+        url=config.server.public_url or f"http://{config.server.host}:{config.server.port}",
+        anon_key=secrets.anon_key,
+        service_key=secrets.service_key,
+        publishable_key=secrets.publishable_key,
+        docs=config.server.docs,
+        plugins=begun.plugins,
+        started_s=started_s,
+        mail=None if config.mail.host else str(config.data / "mail"),
+    )
+
+
+@contextlib.contextmanager
+def _often_switched() -> Iterator[None]:
+    """The thread that loads modules lets us in more often: what is asked of PostgreSQL is much, and each a little."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _run(coroutine: Any) -> int:

@@ -28,7 +28,6 @@ from mbaas.adapters.outbox.engine import Outbox
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.adapters.secrets import SecretsFile
-from mbaas.app import open_messages
 from mbaas.config.settings import (
     AppSettings,
     AuthSettings,
@@ -55,7 +54,8 @@ from mbaas.http.step_up import with_step_up
 from mbaas.modules.auth.app import AuthApp, auth_app
 from mbaas.modules.auth.errors import auth_dialect
 from mbaas.modules.auth.revocations import Revocations
-from mbaas.schema import outbox_rows
+from mbaas.outgoing import outbox_rows
+from mbaas.router import open_messages
 
 PASSWORD = "correct horse battery"
 SITE = "http://localhost:3000"
@@ -301,9 +301,12 @@ async def open_auth(database_url: str, config: Config | None = None, *, connecti
         )
         auth = Auth(app, edge, config, secrets, clock)
         auth.observed, auth.hooks, auth.database = observed, hooks, database
-        auth.revocations = await app.revocations(
-            lambda changed: authenticator.revoke(changed, now=clock.now().timestamp())
+        auth.revocations = Revocations(
+            database,
+            lifetime_s=config.auth.access_token_lifetime_s,
+            tell=lambda changed: authenticator.revoke(changed, now=clock.now().timestamp()),
         )
+        await auth.revocations.look()
         outbox.start()
         try:
             yield auth

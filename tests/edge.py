@@ -217,7 +217,7 @@ async def running(
     listener = socket.create_server(("127.0.0.1", 0))
     health = health or Health(database_answers)
     settings = settings or ServerSettings(drain_s=2)
-    made = server(with_lifespan(app), settings, health=health, quick=quick, admission=admission)
+    made = server(app, settings, health=health, quick=quick, admission=admission)
     task = asyncio.create_task(made.serve(sockets=[listener]))
     while not made.started:
         await asyncio.sleep(0)
@@ -234,7 +234,7 @@ async def running(
 def serving(app: ASGIApp) -> Iterator[Running]:
     """A real server in a thread of its own, on the loop that serves in earnest."""
     listener = socket.create_server(("127.0.0.1", 0))
-    made = server(with_lifespan(app), ServerSettings(drain_s=2), health=Health(database_answers))
+    made = server(app, ServerSettings(drain_s=2), health=Health(database_answers))
     thread = threading.Thread(target=made.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
@@ -242,17 +242,3 @@ def serving(app: ASGIApp) -> Iterator[Running]:
     finally:
         made.should_exit = True
         thread.join()
-
-
-def with_lifespan(app: ASGIApp) -> ASGIApp:
-    """``app``, with the start and stop that a server asks for."""
-
-    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "lifespan":
-            await app(scope, receive, send)
-            return
-        while (await receive())["type"] != "lifespan.shutdown":
-            await send({"type": "lifespan.startup.complete"})
-        await send({"type": "lifespan.shutdown.complete"})
-
-    return wrapped

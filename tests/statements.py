@@ -12,7 +12,8 @@ from mbaas.core.query.body import parse_call, parse_insert, parse_update
 from mbaas.core.query.headers import parse_accept, parse_prefer
 from mbaas.core.query.parse import parse_parameters
 from mbaas.core.query.types import CallQuery, DeleteQuery, InsertQuery, ReadQuery, UpdateQuery
-from mbaas.core.rules.ruleset import RuleSet, compile_rules
+from mbaas.core.rules.compile import compile_rules
+from mbaas.core.rules.ruleset import RuleSet
 from mbaas.core.sql.call import render_call
 from mbaas.core.sql.fragment import Statement
 from mbaas.core.sql.read import render_list
@@ -43,7 +44,7 @@ def statement_of(
         "preferences": parse_prefer([prefer]),
         "media": parse_accept(accept),
     }
-    resolver = Resolver(Names(rules.catalog), privileged=identity.bypasses_rules, max_rows=1000)
+    resolver = Resolver(Names(rules.catalog, rules.defaults), privileged=identity.bypasses_rules, max_rows=1000)
     if name.startswith("rpc/"):
         call = parse_call(body.encode())
         query = CallQuery(function=name[4:], arguments=call.columns, payload=call.text, **common)  # type: ignore[arg-type]

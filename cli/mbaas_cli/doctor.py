@@ -14,8 +14,9 @@ from mbaas.config.settings import Config
 from mbaas.core.errors import MbaasError
 from mbaas.core.expr import types as t
 from mbaas.core.expr.walk import walk
+from mbaas.core.rules.compile import compile_rules
 from mbaas.core.rules.reach import reach
-from mbaas.core.rules.ruleset import RuleSet, compile_rules
+from mbaas.core.rules.ruleset import RuleSet
 from mbaas.core.schema.catalog import Collection
 from mbaas_cli.output import DEFAULT, FAILED, Json, Project, configuration, failures, out, result
 

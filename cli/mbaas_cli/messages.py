@@ -21,7 +21,7 @@ Html = Annotated[bool, typer.Option("--html", help="The HTML alone, to open in a
 def list_messages(config: Project = DEFAULT, json: Json = False) -> None:
     """Show every kind of message, its languages and what its template may say."""
     from mbaas.adapters.messages.kinds import KINDS
-    from mbaas.app import composer_of
+    from mbaas.router import composer_of
 
     with failures(json):
         composer = composer_of(configuration(config))
@@ -47,7 +47,7 @@ def preview(
     Example: `mbaas messages preview recovery --locale de --html > /tmp/mail.html`
     """
     from mbaas.adapters.messages.kinds import KINDS
-    from mbaas.app import composer_of
+    from mbaas.router import composer_of
 
     with failures(json):
         if kind not in KINDS:

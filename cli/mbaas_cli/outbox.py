@@ -86,7 +86,7 @@ def _id(text: str) -> str:
 
 def _with(config: Path, json: bool, do: Callable[[Rows], Awaitable[T]]) -> Any:
     async def run() -> T:
-        from mbaas.schema import open_outbox_rows
+        from mbaas.outgoing import open_outbox_rows
 
         async with open_outbox_rows(configuration(config)) as rows:
             return await do(rows)

@@ -7,15 +7,21 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
 
 from mbaas.config.load import load
 from mbaas.config.settings import Config
 from mbaas.core.errors import ConfigError, DestructiveChange, MbaasError
+from mbaas_cli.serving import DEFAULT as DEFAULT
+
+if TYPE_CHECKING:
+    from mbaas.serve import Ready
 
 FAILED, USAGE, DESTRUCTIVE = 1, 2, 3
 
@@ -23,7 +29,6 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of t
 Project = Annotated[
     Path, typer.Option("--config", "-c", envvar="MBAAS_CONFIG", help="The project's `mbaas.toml`.", show_default=True)
 ]
-DEFAULT = Path("mbaas.toml")
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -49,18 +54,41 @@ def failures(json: bool) -> Iterator[None]:
     try:
         yield
     except MbaasError as error:
-        code = FAILED
-        if isinstance(error, ConfigError):
-            code = USAGE
-        elif isinstance(error, DestructiveChange):
-            code = DESTRUCTIVE
-        if json:
-            told = {"error": error.code, "message": error.message, "hint": error.hint, "details": error.details}
-            sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
-        else:
-            err.print("[bold red]error[/]", end=" ")
-            err.print(error.message, markup=False)
-            if error.hint:
-                err.print("[dim]hint[/]", end="  ")
-                err.print(error.hint, markup=False)
-        raise typer.Exit(code) from None
+        raise typer.Exit(tell(error, json=json)) from None
+
+
+def tell(error: MbaasError, *, json: bool) -> int:
+    """Shows what went wrong. The exit code."""
+    if json:
+        told = {"error": error.code, "message": error.message, "hint": error.hint, "details": error.details}
+        sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
+    else:
+        err.print("[bold red]error[/]", end=" ")
+        err.print(error.message, markup=False)
+        if error.hint:
+            err.print("[dim]hint[/]", end="  ")
+            err.print(error.hint, markup=False)
+    if isinstance(error, ConfigError):
+        return USAGE
+    return DESTRUCTIVE if isinstance(error, DestructiveChange) else FAILED
+
+
+def banner(ready: Ready) -> None:
+    """Where it is, the keys, what to try."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    table.add_row("URL", f"[bold]{ready.url}[/]")
+    table.add_row("API", f"{ready.url}/docs" if ready.docs else "docs are off (server.docs)")
+    if ready.plugins:
+        table.add_row("plugins", ", ".join(ready.plugins))
+    if ready.mail:
+        table.add_row("mails", f"{ready.mail} [dim](no mail.host: they are files there)[/]")
+    out.print(
+        Panel(table, title=f"mbaas is ready in {ready.started_s:.1f} s", title_align="left", border_style="green")
+    )
+    # On lines of their own, unbroken: they are there to be copied.
+    out.print(f"anon key     {ready.anon_key}", soft_wrap=True)
+    out.print(f"service key  {ready.service_key}  [dim](all rights: never in an app)[/]\n", soft_wrap=True)
+    out.print(f"Try:  curl '{ready.url}/rest/v1/' -H 'apikey: {ready.publishable_key}'", soft_wrap=True)
+    out.print("      Ctrl-C stops the server and its PostgreSQL.\n")

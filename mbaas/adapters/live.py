@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import NoReturn
+from collections.abc import Callable
+from typing import NoReturn, TypeAlias
 
 import msgspec
 
@@ -16,7 +17,7 @@ from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.published import Moment, Published, read_moment, read_published
 from mbaas.core.errors import ConfigError, MbaasError, SchemaChanged
 from mbaas.core.observe import CatalogInForce, CatalogNotTaken, Observe, ignore
-from mbaas.core.rules.ruleset import RuleSet, compile_rules
+from mbaas.core.rules.ruleset import RuleSet
 from mbaas.core.schema.catalog import Catalog
 from mbaas.core.schema.views import with_views
 
@@ -24,13 +25,19 @@ POLL_S = 1.0
 PATIENCE_S = 3.0  # how long a request waits for a migration that is in its way
 _AGAIN_S = 0.05
 
+Compiled: TypeAlias = Callable[[Catalog], RuleSet]
+"""The rules of a catalog. Raises RuleError when they cannot be understood."""
+
 
 class Live:
     """What everything reads once a request: ``live()`` gives the snapshot that holds now."""
 
-    def __init__(self, database: Database, found: Published, rules: RuleSet, *, observe: Observe = ignore) -> None:
+    def __init__(
+        self, database: Database, found: Published, rules: RuleSet, compiled: Compiled, *, observe: Observe = ignore
+    ) -> None:
         """rules: those of ``found``."""
         self._database = database
+        self._compiled = compiled
         self._found = found
         self._rules = rules
         self._observe = observe
@@ -38,10 +45,10 @@ class Live:
         self._one_at_a_time = asyncio.Lock()
 
     @classmethod
-    async def start(cls, database: Database, *, observe: Observe = ignore) -> Live:
+    async def start(cls, database: Database, compiled: Compiled, *, observe: Observe = ignore) -> Live:
         """With the catalog in force. Raises MbaasError when it cannot be had."""
         found = await read_published(database)
-        return cls(database, found, await _compiled(found), observe=observe)
+        return cls(database, found, await _rules_of(found, compiled), compiled, observe=observe)
 
     def __call__(self) -> RuleSet:
         return self._rules
@@ -92,7 +99,7 @@ class Live:
     async def _take(self, revision: int) -> None:
         try:
             found = await read_published(self._database)
-            rules = await _compiled(found)
+            rules = await _rules_of(found, self._compiled)
         except (ConfigError, msgspec.MsgspecError) as error:  # published by another version of this program
             if self._refused != revision:
                 self._refused = revision
@@ -102,9 +109,9 @@ class Live:
         self._observe(CatalogInForce(found.revision))
 
 
-async def _compiled(found: Published) -> RuleSet:
+async def _rules_of(found: Published, compiled: Compiled) -> RuleSet:
     """In a thread: the rules of a large catalog take longer to read than a request may wait."""
-    rules = await asyncio.to_thread(compile_rules, found.catalog)
+    rules = await asyncio.to_thread(compiled, found.catalog)
     adopted = {function.name for function in rules.catalog.functions if function.adopted}
     functions = tuple(
         msgspec.structs.replace(function, adopted=function.name in adopted) for function in found.functions

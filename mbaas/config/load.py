@@ -10,6 +10,7 @@ import msgspec
 
 from mbaas.config.collections import NAME_HINT, Builder, is_name
 from mbaas.config.inputs import CollectionInput, FunctionInput
+from mbaas.config.kept_rules import compiled_rules
 from mbaas.config.settings import (
     AppSettings,
     AuthSettings,
@@ -29,7 +30,6 @@ from mbaas.config.settings import (
 from mbaas.config.shape import Shape, nearest
 from mbaas.config.source import Source, read_source, resolve_environment
 from mbaas.core.errors import ConfigError, RuleError
-from mbaas.core.rules.ruleset import compile_rules
 from mbaas.core.schema.catalog import Catalog, Collection, Function
 
 SECTIONS: dict[str, type[msgspec.Struct]] = {
@@ -71,14 +71,15 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
         errors += builder.errors
     functions, functions_sql, functions_files = _functions(source, shape, path.parent, errors)
     catalog = Catalog(collections=built, functions=functions)
+    root = path.resolve().parent
+    data = root / ".mbaas"
     if not errors:
-        errors += _rule_faults(source, catalog)
+        errors += _rule_faults(source, catalog, data)
     if errors:
         raise _together(errors)
-    root = path.resolve().parent
     return Config(
         root=root,
-        data=root / ".mbaas",
+        data=data,
         catalog=catalog,
         functions_sql=functions_sql,
         files=(glob.escape(path.name), *source.includes, *map(glob.escape, functions_files)),
@@ -87,9 +88,9 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     )
 
 
-def _rule_faults(source: Source, catalog: Catalog) -> list[ConfigError]:
+def _rule_faults(source: Source, catalog: Catalog, data: Path) -> list[ConfigError]:
     try:
-        compile_rules(catalog)
+        compiled_rules(catalog, data)
     except RuleError as error:
         return [source.error(fault.key, fault.message, hint=fault.hint) for fault in error.details]
     return []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -28,6 +31,19 @@ def later(name: str) -> ModuleType:
     """
     _named.append(name)
     return _Later(name)
+
+
+@contextmanager
+def without(name: str) -> Iterator[None]:
+    """Who asks for that module meanwhile is told that it is not installed, unless it is loaded already."""
+    hidden = name not in sys.modules
+    if hidden:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules[name]
 
 
 def load_all() -> None:

@@ -169,5 +169,23 @@ Observation: TypeAlias = (
 Observe: TypeAlias = Callable[[Observation], None]
 
 
+class Held:
+    """An ``Observe`` for while there is nobody to tell: keeps what it hears until there is."""
+
+    def __init__(self) -> None:
+        self._observe: Observe | None = None
+        self.kept: list[Observation] = []
+
+    def __call__(self, observation: Observation) -> None:
+        (self._observe or self.kept.append)(observation)
+
+    def tell(self, observe: Observe) -> None:
+        """What was kept, and from now on everything at once."""
+        self._observe = observe
+        kept, self.kept = self.kept, []
+        for observation in kept:
+            observe(observation)
+
+
 def ignore(_: Observation) -> None:
     """An ``Observe`` that tells nobody."""

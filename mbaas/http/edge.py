@@ -176,8 +176,6 @@ class Edge:
         kind = scope["type"]
         if kind == "http":
             return self._serve(scope, receive, send)
-        if kind == "lifespan":
-            return self._app(scope, receive, send)
         # no route of ours is a WebSocket; closing before accepting answers 403
         return send({"type": "websocket.close", "code": 1008})
 

@@ -17,9 +17,10 @@ PROBE_TIMEOUT_S = 2.0
 class Health:
     """What ``/health/live`` and ``/health/ready`` say."""
 
-    def __init__(self, probe: Callable[[], Awaitable[None]]) -> None:
-        """probe: does nothing when the database answers, raises when not."""
+    def __init__(self, probe: Callable[[], Awaitable[None]], *, begun: bool = True) -> None:
+        """probe: does nothing when the database answers, raises when not. begun: not before ``begin``, when false."""
         self._probe = probe
+        self._begun = begun
         self._draining_since: float | None = None
         self._announced = 0
         self._watched_at = float("-inf")
@@ -29,6 +30,10 @@ class Health:
     @property
     def draining(self) -> bool:
         return self._draining_since is not None
+
+    def begin(self) -> None:
+        """All of the server is there."""
+        self._begun = True
 
     def drain(self) -> None:
         """From now on not ready: running requests finish, new ones should go elsewhere."""
@@ -52,6 +57,8 @@ class Health:
         if self.draining:
             self._announced += 1
             return _not_ready(b"draining")
+        if not self._begun:
+            return _not_ready(b"starting")
         self._watched_at = time.monotonic()
         if not await self._database_answers():
             return _not_ready(b"database")

@@ -16,10 +16,13 @@ from contextvars import ContextVar
 from typing import IO, Any, TypeAlias
 
 import msgspec
-import structlog
 
 from mbaas.config.settings import LogSettings
+from mbaas.core.later import without
 from mbaas.http.redact import redact
+
+with without("rich"):  # for tracebacks in colour, which are text before structlog gets them here
+    import structlog
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id")
 """The id of the request at work, on every line that is logged meanwhile."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import math
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from types import FrameType
 
 import uvicorn
 
 from mbaas.config.settings import ServerSettings
+from mbaas.core.errors import ConfigError
 from mbaas.http.admission import Admission
 from mbaas.http.exchange import Quick
 from mbaas.http.heads import KnownHeads
@@ -32,18 +34,40 @@ class Server(uvicorn.Server):
     and exit with 0.
     """
 
-    def __init__(
-        self, config: uvicorn.Config, health: Health, *, announce_s: float, on_started: Callable[[], None]
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, health: Health, *, announce_s: float) -> None:
         super().__init__(config)
         self._health = health
         self._announce_s = announce_s
-        self._on_started = on_started
+        self._load: Callable[[], Awaitable[None]] | None = None
+        self._loading: asyncio.Future[None] | None = None
+
+    async def serve_while(self, load: Callable[[], Awaitable[None]]) -> None:
+        """Serve until told to stop; ``load`` is run once there are answers.
+
+        Raises ConfigError when nobody can listen there, and what ``load`` raises, which ends the server.
+        """
+        self._load = load
+        try:
+            await self.serve()
+        except SystemExit:  # uvicorn's word for a port that cannot be had
+            raise ConfigError(
+                f"cannot listen on {self.config.host}:{self.config.port}",
+                hint="another program may have the port; choose one with --port",
+            ) from None
+        if self._loading is not None:
+            self._loading.cancel()  # when it is not through
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._loading
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.started:
-            self._on_started()
+        if self.started and self._load is not None:
+            self._loading = asyncio.ensure_future(self._load())
+            self._loading.add_done_callback(self._loaded)
+
+    def _loaded(self, loading: asyncio.Future[None]) -> None:
+        if loading.cancelled() or loading.exception() is not None:
+            self.should_exit = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._health.drain()
@@ -70,7 +94,6 @@ def server(
     health: Health,
     quick: Quick = lambda _: False,
     admission: Admission | None = None,
-    on_started: Callable[[], None] = lambda: None,
 ) -> Server:
     """A server to ``run()``, or to ``await serve()``. Its ``should_exit`` set to true ends it from inside.
 
@@ -85,7 +108,7 @@ def server(
         loop="auto",
         http=type("Connections", (Protocol,), shared),
         ws="none",
-        lifespan="on",
+        lifespan="off",
         log_config=None,
         access_log=False,
         proxy_headers=False,
@@ -93,4 +116,4 @@ def server(
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=math.ceil(settings.drain_s),
     )
-    return Server(config, health, announce_s=min(ANNOUNCE_S, settings.drain_s / 2), on_started=on_started)
+    return Server(config, health, announce_s=min(ANNOUNCE_S, settings.drain_s / 2))

@@ -16,7 +16,7 @@ from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.config.collections import RESERVED
 from mbaas.config.load import load
 from mbaas.config.settings import Config
-from mbaas.core.rules.ruleset import compile_rules
+from mbaas.core.rules.compile import compile_rules
 from mbaas.core.schema.catalog import Catalog, Collection
 from mbaas.core.schema.types import SCALARS
 from mbaas.core.sql.fragment import Statement

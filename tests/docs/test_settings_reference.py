@@ -22,7 +22,7 @@ from mbaas.config.inputs import (
 )
 from mbaas.config.load import SECTIONS, load
 from mbaas.config.settings import ProviderSettings
-from mbaas.core.rules.ruleset import compile_rules
+from mbaas.core.rules.compile import compile_rules
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = REPOSITORY / "docs" / "reference" / "settings.md"

@@ -194,7 +194,9 @@ async def test_a_statement_keeps_working_when_its_table_changes(database: Databa
 async def test_in_a_transaction_such_a_change_asks_for_another_try(database: Database) -> None:
     await database.execute("create table notes (id integer); insert into notes values (1)")
     everything = Statement("select * from notes")
-    await asyncio.gather(*(database.fetch_row(everything) for _ in range(4)))
+    async with database.transaction() as one, database.transaction() as other:
+        await one.fetch_row(everything)
+        await other.fetch_row(everything)
     await database.execute("alter table notes add column title text")
     for _ in range(2):  # once on each connection
         with pytest.raises(Unavailable):

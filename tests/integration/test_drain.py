@@ -18,12 +18,12 @@ SCRIPT = """
 import socket, sys
 from mbaas.config.settings import LimitSettings, ServerSettings
 from mbaas.http.server import server
-from tests.edge import NO_RATES, Setup, with_lifespan
+from tests.edge import NO_RATES, Setup
 
 settings, limits = ServerSettings(drain_s=float(sys.argv[1])), LimitSettings(body_timeout_s=60, rate=NO_RATES)
 setup = Setup(settings=settings, limits=limits)
 listener = socket.create_server(("127.0.0.1", 0))
-made = server(with_lifespan(setup.edge), setup.settings, health=setup.health)
+made = server(setup.edge, setup.settings, health=setup.health)
 print(listener.getsockname()[1], flush=True)
 made.run(sockets=[listener])
 print("put away", flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 from pathlib import Path
+from typing import cast
 
 import httpx
 
@@ -12,7 +13,7 @@ from mbaas.adapters.outbox.engine import Outbox
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.adapters.secrets import SecretsFile
-from mbaas.app import edge, open_messages, routes
+from mbaas.app import edge, records_served
 from mbaas.config.load import load
 from mbaas.core.observe import ignore
 from mbaas.hooks.dispatch import Hooks
@@ -21,9 +22,12 @@ from mbaas.http.identity import Authenticator, auth_url
 from mbaas.http.logs import LineWriter, make_log
 from mbaas.http.metrics import Metrics
 from mbaas.http.plugin_routes import PREFIX
+from mbaas.http.respond import ASGIApp
 from mbaas.modules.auth.app import auth_app
+from mbaas.outgoing import outbox_rows
 from mbaas.plugin import Request, Response, Route
-from mbaas.schema import migrated, outbox_rows
+from mbaas.router import open_messages, routes
+from mbaas.schema import migrated
 from tests.routes import Policy, check, routes_of
 
 APP = """
@@ -120,9 +124,11 @@ async def test_every_route_lets_in_whom_it_is_for_and_nobody_else(database: Data
     outbox = Outbox(outbox_rows(database, secrets), config.outbox)
     messages = open_messages(config, database, outbox)
     auth = auth_app(config=config, secrets=secrets, database=database, outbox=outbox, messages=messages, hooks=hooks)
-    served = routes(config, live, database, hooks, auth, ignore)
+    served = records_served(config, live, database, hooks)
+    behind = routes(config, live, database, hooks, served, auth, ignore)
     writer = LineWriter(io.StringIO())
     made = edge(
+        cast(ASGIApp, behind),
         served,
         config=config,
         authenticator=Authenticator(lambda: secrets.current, issuer=auth_url(config.server)),
@@ -151,7 +157,7 @@ async def test_every_route_lets_in_whom_it_is_for_and_nobody_else(database: Data
                 headers["content-type"] = "application/json"
             return (await client.request(method, path, headers=headers, content=content)).status_code
 
-        everything = [*routes_of(served.app), *routes_of(auth.litestar, prefix="/auth/v1"), *OWN]
+        everything = [*routes_of(behind), *routes_of(auth.litestar, prefix="/auth/v1"), *OWN]
         assert await check(everything, POLICIES, ask) == []
     await auth.close()
     writer.close()

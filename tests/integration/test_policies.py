@@ -10,7 +10,7 @@ from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.core.errors import DatabaseError
 from mbaas.core.identity import ANON, SERVICE
-from mbaas.core.rules.ruleset import compile_rules
+from mbaas.core.rules.compile import compile_rules
 from mbaas.core.sql.fragment import Statement
 from mbaas.core.sql.policy import render_policies
 from tests.strategies_rules import with_rule

@@ -40,7 +40,8 @@ from mbaas.core.query.types import (
     ReadQuery,
     Window,
 )
-from mbaas.core.rules.ruleset import RuleSet, compile_rules
+from mbaas.core.rules.compile import compile_rules
+from mbaas.core.rules.ruleset import RuleSet
 from mbaas.core.schema.catalog import Argument, Catalog, Collection, Function, Rules, Search
 from mbaas.core.sql.fragment import Statement
 from mbaas.core.sql.read import render_list
@@ -426,7 +427,7 @@ def test_a_hidden_row_changes_no_answer(
     after: list[int],
 ) -> None:
     compiled = compile_rules(catalog({**rules, "links": junction, "labels": label}, masks))
-    resolver = Resolver(Names(compiled.catalog), privileged=False, max_rows=50)
+    resolver = Resolver(Names(compiled.catalog, compiled.defaults), privileged=False, max_rows=50)
     plan = resolve_list(query, resolver)
     if plan.rows.keyset is not None and any(after):
         plan = replace(plan, rows=replace(plan.rows, keyset=replace(plan.rows.keyset, after=place(plan.rows, after))))

@@ -22,7 +22,7 @@ from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.core.expr.evaluate import evaluate
 from mbaas.core.expr.types import Expr
 from mbaas.core.identity import Identity
-from mbaas.core.rules.ruleset import compile_rules
+from mbaas.core.rules.compile import compile_rules
 from mbaas.core.sql.expressions import render_expr
 from mbaas.core.sql.fragment import concat, identifier, statement
 from mbaas.core.sql.policy import render_policies

@@ -22,7 +22,7 @@ from mbaas.core.query.limits import Limits
 from mbaas.core.query.parse import parse_parameters, split_query
 from mbaas.core.query.shape import cut, shape_of
 from mbaas.core.query.types import InsertQuery, Media, Preferences, ReadQuery, UpdateQuery
-from mbaas.core.rules.ruleset import compile_rules
+from mbaas.core.rules.compile import compile_rules
 from mbaas.core.sql.fragment import Statement
 from mbaas.core.sql.read import render_list
 from mbaas.core.sql.write import render_write

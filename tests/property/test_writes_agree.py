@@ -20,7 +20,8 @@ from mbaas.adapters.postgres.connection import connect
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.embedded import EmbeddedPostgres
 from mbaas.adapters.postgres.system_schema import apply_system_schema
-from mbaas.core.rules.ruleset import RuleSet, compile_rules
+from mbaas.core.rules.compile import compile_rules
+from mbaas.core.rules.ruleset import RuleSet
 from mbaas.core.schema.catalog import Catalog, Collection, Rules
 from mbaas.core.sql.policy import render_policies
 from tests.conftest import SOAK

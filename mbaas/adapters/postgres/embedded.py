@@ -19,7 +19,7 @@ from mbaas.adapters.postgres.cluster.account import Account, account_for
 from mbaas.adapters.postgres.cluster.initialise import DATABASE, OWNER, SUPERUSER, checksums_on, ensure_cluster
 from mbaas.adapters.postgres.cluster.lock import DirectoryLock
 from mbaas.adapters.postgres.cluster.placement import HOME, place_directory, place_programs, place_sockets
-from mbaas.adapters.postgres.cluster.processes import clear, exited, launch, processes_of, read_pid_file
+from mbaas.adapters.postgres.cluster.processes import clear, exited, launch, read_pid_file, runs_on
 from mbaas.adapters.postgres.cluster.sizing import checked, memory_limit, sized_settings
 from mbaas.core.errors import ConfigError, Unavailable
 
@@ -183,7 +183,7 @@ def running_url(directory: Path, database: str = DATABASE, *, user: str = OWNER)
     """Where the server on that data directory listens, of whatever process; ``None`` when none runs there."""
     data = directory.resolve() / "data"
     found = read_pid_file(data)
-    if found is None or found.state != "ready" or all(process.pid != found.pid for process in processes_of(data)):
+    if found is None or found.state != "ready" or not runs_on(data, found.pid):
         return None
     return _socket_url(Path(found.socket_directory), user, database)
 

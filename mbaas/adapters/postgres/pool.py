@@ -1,4 +1,4 @@
-"""A fixed set of connections: handed out, taken back clean, replaced when lost.
+"""A few connections: opened as they are needed, handed out, taken back clean, replaced when lost.
 
 Not asyncpg's pool: that resets each connection by a query at each release, which halves the rate. Here nothing is left
 on a connection to be reset: single statements set nothing, and a transaction cleans up in the message that ends it.
@@ -24,6 +24,7 @@ ROLLBACK = f"rollback; {CLEAN}"
 _SETTLE_S = 2.0
 _WAITING_PER_LINK = 100
 _EXPIRE_PAUSE_S = 1.0
+_GROW_AFTER_S = 0.005  # waited for a connection; one that is idle costs PostgreSQL 2 MB, and 6 once it has worked
 
 
 class Link:
@@ -38,9 +39,10 @@ class Link:
 
 
 class Pool:
-    """``size`` connections. When the server is gone it fails those who ask, tries again, and recovers by itself.
+    """At most ``size`` connections: one, and another whenever somebody has to wait.
 
-    Some who ask are patient: they have ``patient`` of the connections at most, so that the others find one.
+    When the server is gone it fails those who ask, tries again, and recovers by itself. Some who ask are patient: they
+    have ``patient`` of the connections at most, so that the others find one.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Pool:
     ) -> None:
         self._connect = connect
         self._size = size
+        self._wanted = 1
         self._acquire_timeout_s = acquire_timeout_s
         self._observe = observe
         self._links: set[Link] = set()
@@ -66,6 +69,7 @@ class Pool:
         self._expired_at = float("-inf")
         self._lost_at: float | None = None
         self._refilling = False
+        self._growing = False
         self._closed = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -75,19 +79,9 @@ class Pool:
         return len(self._links)
 
     async def open(self) -> None:
-        """Connect all. Raises what the first that fails raises; then none stays open."""
+        """Connect. Raises what that raises."""
         self._closed = False
-        try:
-            self._idle.append(await self._new_link())  # says by itself what is wrong
-            rest = [self._new_link() for _ in range(len(self._links), self._size)]
-            opened = await asyncio.gather(*rest, return_exceptions=True)
-            self._idle += [link for link in opened if isinstance(link, Link)]
-            for failed in opened:
-                if isinstance(failed, BaseException):
-                    raise failed
-        except BaseException:
-            await self.close()
-            raise
+        self._idle.append(await self._new_link())
 
     async def close(self, *, patience_s: float = 5.0) -> None:
         """Close all; those in use when they come back, or after ``patience_s`` seconds by force."""
@@ -137,6 +131,9 @@ class Pool:
         future: asyncio.Future[Link] = loop.create_future()
         waiting[future] = None
         timer = loop.call_later(self._acquire_timeout_s, self._give_up, future)
+        if self._wanted < self._size and not self._growing:
+            self._growing = True
+            self._spawn(self._grow())
         try:
             return await future
         except asyncio.CancelledError:
@@ -213,7 +210,23 @@ class Pool:
             return
         if self._lost_at is None:
             self._lost_at = asyncio.get_running_loop().time()
-            self._observe(DatabaseLost(reason=f"{self.live} of {self._size} connections left"))
+            self._observe(DatabaseLost(reason=f"{self.live} of {self._wanted} connections left"))
+        self._fill()
+
+    async def _grow(self) -> None:
+        """One more for as long as somebody waits, at two looks: a loop that was held up answers between them."""
+        try:
+            while self._wanted < self._size and not self._closed:
+                for _ in range(2):
+                    await asyncio.sleep(_GROW_AFTER_S / 2)
+                    if not self._waiting and not self._patient:
+                        return
+                self._wanted += 1
+                self._fill()
+        finally:
+            self._growing = False
+
+    def _fill(self) -> None:
         if not self._refilling:
             self._refilling = True
             self._spawn(self._refill())
@@ -235,7 +248,7 @@ class Pool:
     async def _refill(self) -> None:
         pause_s = 0.02
         try:
-            while len(self._links) < self._size and not self._closed:
+            while len(self._links) < self._wanted and not self._closed:
                 try:
                     link = await self._new_link()
                 except MbaasError:

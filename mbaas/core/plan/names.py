@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import msgspec
 
-from mbaas.core.errors import RuleError
 from mbaas.core.expr.types import Expr
 from mbaas.core.plan.relations import Relation, index_relations
 from mbaas.core.plan.visible import visible
-from mbaas.core.rules.parse import parse_default
 from mbaas.core.schema.catalog import Catalog, Collection, Field, Function
 from mbaas.core.schema.types import SCALARS
 
-_ASKS = re.compile(r"\bauth\s*\.", re.IGNORECASE)
 _RANGES = frozenset({"int4range", "int8range", "numrange", "daterange", "tstzrange", "tsrange"})
 _CAST = re.compile(r"(?P<name>[A-Za-z0-9 ]+?)(?:\(\d{1,4}(?:, ?\d{1,4})?\))?(?:\[\])?", re.ASCII)
 _JSON = frozenset({"json", "jsonb"})
@@ -87,7 +84,8 @@ def known_type(name: str) -> bool:
 class Names:
     """The fields of every collection, as seen with and without the service key."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, defaults: Mapping[str, dict[str, Expr]] = MappingProxyType({})) -> None:
+        """defaults: by collection, those that ask who the caller is (``RuleSet.defaults``)."""
         self.catalog = catalog
         self._all = {name: _typed(collection.named_fields) for name, collection in catalog.collections.items()}
         self._shown = {
@@ -103,9 +101,7 @@ class Names:
         self._relations = index_relations(catalog)
         shown = msgspec.structs.replace(visible(catalog, "authenticated"), functions=catalog.functions)
         self._shown_relations = index_relations(shown, catalog)
-        self._defaults = {
-            name: _asking_defaults(collection, catalog) for name, collection in catalog.collections.items()
-        }
+        self._defaults = defaults
 
     def relation(self, source: str, target: str, hint: str | None, *, privileged: bool) -> Relation:
         """Raises NoRelationship, AmbiguousRelationship."""
@@ -113,7 +109,7 @@ class Names:
 
     def defaults(self, collection: str) -> dict[str, Expr]:
         """The defaults that ask who the caller is."""
-        return self._defaults[collection]
+        return self._defaults.get(collection, {})
 
     def collection(self, name: str) -> Collection | None:
         return self.catalog.collections.get(name)
@@ -137,16 +133,6 @@ def result_columns(function: Function) -> dict[str, ColumnType]:
 def perhaps(name: str, known: Iterable[str]) -> str | None:
     """A known name that may have been meant."""
     return next(iter(difflib.get_close_matches(name, list(known), 1)), None)
-
-
-def _asking_defaults(collection: Collection, catalog: Catalog) -> dict[str, Expr]:
-    """Inline they are expressions, since our own statements carry no claims for ``auth.uid()`` to find."""
-    found: dict[str, Expr] = {}
-    for field in () if collection.adopted else collection.fields:
-        if field.default is not None and _ASKS.search(field.default):
-            with contextlib.suppress(RuleError):  # more than rules can say: then it stays the database's to evaluate
-                found[field.name] = parse_default(field.default, collection=collection, catalog=catalog)
-    return found
 
 
 def _typed(fields: Iterable[Field]) -> dict[str, ColumnType]:

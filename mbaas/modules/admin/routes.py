@@ -16,7 +16,6 @@ from mbaas.http.respond import Scope
 from mbaas.modules.admin.service import RulesTold
 from mbaas.modules.admin.told import Explained, Question, Reached
 
-PREFIX = "/admin/v1"
 Injected = NamedDependency[RulesTold]
 
 
@@ -38,10 +37,10 @@ def require_service(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRoute
         raise Forbidden("this route is for the service key")
 
 
-def admin_router(rules: RulesTold) -> Router:
+def admin_router(prefix: str, rules: RulesTold) -> Router:
     """Routes for the app, behind the edge. They raise what the edge words."""
     return Router(
-        path=PREFIX,
+        path=prefix,
         route_handlers=[read_reach, explain],
         guards=[require_service],
         dependencies={"rules": Provide(lambda: rules, sync_to_thread=False)},

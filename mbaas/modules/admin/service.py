@@ -17,7 +17,6 @@ from mbaas.adapters.postgres.database import Database, Transaction
 from mbaas.core.errors import BodyInvalid, DatabaseError, NotFound, UnknownCollection, UnknownPayloadField
 from mbaas.core.expr import types as t
 from mbaas.core.identity import Identity, Role
-from mbaas.core.plan.names import Names
 from mbaas.core.rules.reach import reach
 from mbaas.core.rules.ruleset import OPERATIONS, RuleSet
 from mbaas.core.rules.text import rule_text
@@ -135,7 +134,7 @@ class _Rows:
         if question.operation == "insert":
             if question.row is None:
                 return None, None
-            defaults = Names(self.rules.catalog).defaults(collection.name)
+            defaults = self.rules.defaults[collection.name]
             return None, new_row(collection, fields, _json(question.row), defaults, self.identity)
         if question.key is None:
             return None, None

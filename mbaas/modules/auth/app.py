@@ -25,24 +25,26 @@ from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.secrets import SecretsFile
 from mbaas.config.settings import Config
 from mbaas.core.errors import BodyInvalid, MbaasError, NotFound, QueryError, TooLarge
+from mbaas.core.later import load_all
 from mbaas.core.observe import Observe, ignore
 from mbaas.hooks.dispatch import Hooks
+from mbaas.http.arriving import FirstUse
 from mbaas.http.errors import MethodNotAllowed
 from mbaas.http.respond import Receive, Scope, Send
 from mbaas.http.routed import Routed
 from mbaas.modules.auth.access import Access, require_access
 from mbaas.modules.auth.admin_routes import ADMIN_ROUTES
-from mbaas.modules.auth.errors import auth_dialect
+from mbaas.modules.auth.common_passwords import common_passwords
+from mbaas.modules.auth.errors import MAX_BODY, auth_dialect
 from mbaas.modules.auth.message_routes import MESSAGE_ROUTES
 from mbaas.modules.auth.mfa.routes import MFA_ROUTES
 from mbaas.modules.auth.oauth_routes import OAUTH_ROUTES
-from mbaas.modules.auth.revocations import Revocations, Tell
+from mbaas.modules.auth.revocations import Revocations
 from mbaas.modules.auth.routes import ROUTES
 from mbaas.modules.auth.services import Services, build_services
 from mbaas.modules.auth.session_routes import SESSION_ROUTES
 from mbaas.modules.auth.upkeep import keep_up
 
-MAX_BODY = 1_000_000  # bytes
 _SERVICES = "auth_services"
 _ALL = (*ROUTES, *MFA_ROUTES, *OAUTH_ROUTES, *SESSION_ROUTES, *ADMIN_ROUTES, *MESSAGE_ROUTES)
 
@@ -53,17 +55,13 @@ class AuthApp:
     def __init__(self, services: Services) -> None:
         self.litestar = _litestar()
         self.services = services
+        self._libraries = FirstUse(load_all, common_passwords)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._libraries.done:
+            await self._libraries()
         scope["state"][_SERVICES] = self.services
         await self.litestar(cast(Any, scope), cast(Any, receive), cast(Any, send))
-
-    async def revocations(self, tell: Tell) -> Revocations:
-        """Who is revoked, told already of all that are so far."""
-        services = self.services
-        found = Revocations(services.database, lifetime_s=services.tokens.lifetime_s, tell=tell)
-        await found.look()
-        return found
 
     async def keep_up(self, revocations: Revocations) -> None:
         """Drop what has ended, from time to time and for good."""

@@ -30,6 +30,7 @@ from mbaas.http.respond import Header, Reply, Scope
 from mbaas.http.step_up import StepUpRequired
 
 API_VERSION = "2024-01-01"
+MAX_BODY = 1_000_000  # bytes
 
 
 class AuthError(MbaasError):

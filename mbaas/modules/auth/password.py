@@ -18,7 +18,7 @@ import msgspec
 from argon2.exceptions import Argon2Error
 
 from mbaas.core.errors import RateLimited
-from mbaas.modules.auth.common_passwords import common_passwords, is_common
+from mbaas.modules.auth.common_passwords import is_common
 from mbaas.modules.auth.errors import ValidationFailed, WeakPassword
 from mbaas.modules.auth.foreign_hashes import read_hash
 
@@ -44,8 +44,6 @@ class Passwords:
     def __init__(self, *, min_length: int, block_list: bool = True, workers: int | None = None) -> None:
         self._min_length = min_length
         self._block_list = block_list
-        if block_list:
-            common_passwords()  # now, and not in the middle of a request
         self._hasher = argon2.PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
         self._pool = ThreadPoolExecutor(workers or min(4, os.cpu_count() or 1), thread_name_prefix="argon2")
         self._waiting = 0

@@ -84,7 +84,7 @@ class Records:
         """The rules that hold now, with the names made for them."""
         rules = self._rules()
         if self._snapshot is None or self._snapshot[0] is not rules:
-            self._snapshot = (rules, Names(rules.catalog))
+            self._snapshot = (rules, Names(rules.catalog, rules.defaults))
             self._shapes = Shapes(
                 rules, self._resolver(self._snapshot[1]), grants=self._grants, hooked=self._hooked.concerns
             )

@@ -13,7 +13,7 @@ from mbaas.adapters.postgres.introspect import read_catalog
 from mbaas.adapters.postgres.migrate import apply, down, migrate, plan, purge, status
 from mbaas.core.errors import ConfigError, DatabaseError, DestructiveChange, MigrationError
 from mbaas.core.identity import Identity
-from mbaas.core.rules.ruleset import compile_rules
+from mbaas.core.rules.compile import compile_rules
 from mbaas.core.schema.casts import change_of_type
 from mbaas.core.schema.catalog import Catalog, Check, Index, IndexField, Rules
 from mbaas.core.schema.naming import object_name

@@ -21,7 +21,7 @@ from mbaas.core.plan.names import Names
 from mbaas.core.plan.resolve import Resolver, resolve_list
 from mbaas.core.query.parse import parse_parameters
 from mbaas.core.query.types import ReadQuery
-from mbaas.core.rules.ruleset import compile_rules
+from mbaas.core.rules.compile import compile_rules
 from mbaas.core.schema.catalog import Catalog
 from mbaas.core.sql.fragment import Statement
 from mbaas.core.sql.policy import render_policies
@@ -107,7 +107,8 @@ def nodes(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:
 async def test_each_is_found_by_its_index_with_the_rule_around_it(database: Database, wanted: Catalog) -> None:
     await migrate(database, wanted, policies_of(wanted))
     await database.execute(ROWS)
-    rules, names = compile_rules(wanted), Names(wanted)
+    rules = compile_rules(wanted)
+    names = Names(wanted, rules.defaults)
     asked = {
         "search=zebra": "spots__search_idx",
         "near=meaning.[1,0,0]&limit=5": "spots_meaning_idx",

@@ -21,7 +21,8 @@ from mbaas.adapters.postgres.system_schema import apply_system_schema
 from mbaas.config.settings import GraphQLSettings, IdempotencySettings, LimitSettings, RateSettings
 from mbaas.core.errors import MbaasError
 from mbaas.core.identity import ANON, SERVICE, Identity
-from mbaas.core.rules.ruleset import RuleSet, compile_rules
+from mbaas.core.rules.compile import compile_rules
+from mbaas.core.rules.ruleset import RuleSet
 from mbaas.core.sql.policy import render_policies
 from mbaas.hooks.dispatch import Hooks
 from mbaas.http.idempotency import Idempotency

@@ -7,7 +7,7 @@ import pytest
 
 from mbaas.adapters.postgres.database import Database
 from mbaas.adapters.postgres.system_schema import apply_system_schema
-from mbaas.core.rules.ruleset import compile_rules
+from mbaas.core.rules.compile import compile_rules
 from mbaas.core.schema.catalog import Rules
 from mbaas.core.sql.fragment import Statement
 from tests.schemas import catalog, collection, field

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from mbaas.adapters.postgres.introspect import read_functions
-from mbaas.core.rules.ruleset import compile_rules
+from mbaas.core.rules.compile import compile_rules
 from tests.integration.records.conftest import Api
 from tests.sample import ANA, BEN, COMPUTED, P1
 

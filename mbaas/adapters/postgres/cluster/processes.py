@@ -111,14 +111,22 @@ async def exited(process: subprocess.Popen[bytes]) -> int:
 def processes_of(data: Path) -> list[psutil.Process]:
     """Every PostgreSQL process of this cluster that we may see, initdb included, whoever started it."""
     home = str(data.resolve())
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.cwd() == home and process.name().startswith(("postgres", "initdb")):
-                found.append(process)
-        except psutil.Error:
-            continue  # gone meanwhile, a zombie, or somebody else's
-    return found
+    return [process for process in psutil.process_iter() if _stands_in(home, process)]
+
+
+def runs_on(data: Path, process_id: int) -> bool:
+    """Whether that is a PostgreSQL process of this cluster."""
+    try:
+        return _stands_in(str(data.resolve()), psutil.Process(process_id))
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _stands_in(home: str, process: psutil.Process) -> bool:
+    try:
+        return bool(process.cwd() == home and process.name().startswith(("postgres", "initdb")))
+    except psutil.Error:
+        return False  # gone meanwhile, a zombie, or somebody else's
 
 
 async def clear(data: Path) -> None:
@@ -129,16 +137,17 @@ async def clear(data: Path) -> None:
     """
     pid_file = read_pid_file(data)
     postmaster = None if pid_file is None else pid_file.pid
-    if left := processes_of(data):
+    left = processes_of(data)
+    if left:
         # To the postmaster alone. When it is gone its children notice that by themselves, unless they are computing.
         head = [process for process in left if process.pid == postmaster]
         _signal(head, signal.SIGINT)
         await _gone(data, 2.5 if head else 0.3)
     for number, patience_s in ((signal.SIGQUIT, 0.5), (signal.SIGKILL, 1.0)):
-        if left := processes_of(data):
+        if left and (left := processes_of(data)):
             _signal(left, number)
             await _gone(data, patience_s)
-    if processes_of(data):
+    if left and processes_of(data):
         raise Unavailable(f"an earlier PostgreSQL still runs on {data} and cannot be ended", hint="end it by hand")
     # Nobody stands in the data directory, so the number in the file is another process's by now.
     (data / "postmaster.pid").unlink(missing_ok=True)

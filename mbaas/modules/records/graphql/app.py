@@ -6,7 +6,6 @@ Answers are JSON with status 200 whatever became of the operation, as Supabase's
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,12 +17,12 @@ from mbaas.adapters.postgres.errors import is_of_another_schema
 from mbaas.config.settings import GraphQLSettings, LimitSettings
 from mbaas.core.errors import BodyInvalid, DatabaseError, QueryError, SchemaChanged
 from mbaas.core.identity import Identity
-from mbaas.core.later import later
 from mbaas.core.query.errors import UnknownPath
 from mbaas.core.query.headers import parse_content_type
 from mbaas.core.query.limits import Limits
 from mbaas.core.query.parse import split_query
 from mbaas.core.rules.ruleset import RuleSet
+from mbaas.http.arriving import FirstUse
 from mbaas.http.caller import caller
 from mbaas.http.errors import MethodNotAllowed
 from mbaas.http.heads import head_of
@@ -37,9 +36,7 @@ from mbaas.modules.records.graphql.errors import FieldFailed, OperationInvalid, 
 from mbaas.modules.records.service import Records
 
 if TYPE_CHECKING:
-    from mbaas.modules.records.graphql import operations
-else:
-    operations = later("mbaas.modules.records.graphql.operations")
+    from mbaas.modules.records.graphql.operations import Operations
 
 PREFIX = "/graphql/v1"
 RESPONSE = "application/graphql-response+json"
@@ -89,10 +86,13 @@ class GraphQLApp:
         self._max_rows = limits.max_rows
         self._newer_than = newer_than
         self._count = count
+        self._operations: Operations
+        self._library = FirstUse(self._load)
 
-    @functools.cached_property
-    def _operations(self) -> operations.Operations:
-        return operations.Operations(
+    def _load(self) -> None:
+        from mbaas.modules.records.graphql.operations import Operations  # and graphql-core with it
+
+        self._operations = Operations(
             self._records, self._database, self._settings, self._limits, max_rows=self._max_rows
         )
 
@@ -124,6 +124,8 @@ class GraphQLApp:
             named = None if key is None else key.decode("latin-1")
             self._count(scope["state"]["client_ip"], identity, named, time.monotonic(), max(0, operations - 1))
 
+        if not self._library.done:
+            await self._library()
         rules = self._records.snapshot()[0]
         try:
             return await self._operations.run(asked, identity, charge)

@@ -37,9 +37,10 @@ from mbaas.core.query.errors import (
 )
 from mbaas.core.query.parse import parse_parameters, parse_read_parts
 from mbaas.core.query.types import DeleteQuery, InsertQuery, Preferences, ReadQuery, UpdateQuery
+from mbaas.core.rules.compile import compile_rules
 from tests.sample import CATALOG
 
-NAMES = Names(CATALOG)
+NAMES = Names(CATALOG, compile_rules(CATALOG).defaults)
 NO_PREFERENCES = Preferences()
 
 

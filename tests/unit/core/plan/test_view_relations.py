@@ -14,7 +14,7 @@ from mbaas.core.plan.names import Names
 from mbaas.core.plan.resolve import Resolver, resolve_list
 from mbaas.core.query.errors import NoRelationship
 from mbaas.core.query.types import Preferences, ReadParts, ReadQuery
-from mbaas.core.rules.ruleset import compile_rules
+from mbaas.core.rules.compile import compile_rules
 from mbaas.core.schema.catalog import Catalog, Collection, Rules
 from mbaas.core.schema.views import with_views
 from tests.sample import CATALOG, field
@@ -112,7 +112,7 @@ def test_a_rule_does_not_ask_a_view() -> None:
 @pytest.mark.parametrize("kind", ["planned", "estimated"])
 def test_a_total_of_a_view_is_counted_for_it_leaves_rows_out(kind: Any) -> None:
     rules = compile_rules(catalog(POPULAR))
-    resolver = Resolver(Names(rules.catalog), privileged=False, max_rows=10)
+    resolver = Resolver(Names(rules.catalog, rules.defaults), privileged=False, max_rows=10)
     query = ReadQuery(collection="popular", parts=ReadParts(), preferences=Preferences(count=kind))
     assert authorize(resolve_list(query, resolver), ANON, rules).answer.total == "exact"
     tags = ReadQuery(collection="tags", parts=ReadParts(), preferences=Preferences(count=kind))

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from mbaas.config.load import load
 from mbaas.core.errors import ConfigError, RuleError
 from mbaas.core.expr import types as t
+from mbaas.core.rules.compile import compile_rules
 from mbaas.core.rules.parse import MAX_LENGTH, parse_rule
-from mbaas.core.rules.ruleset import compile_rules
 from mbaas.core.schema.catalog import Rules
 from mbaas.core.sql.expressions import render_expr
 from mbaas.core.sql.fragment import identifier, statement

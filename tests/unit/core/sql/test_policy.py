@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mbaas.core.rules.ruleset import compile_rules
+from mbaas.core.rules.compile import compile_rules
 from mbaas.core.sql.policy import render_policies
 from tests.strategies_rules import with_rule
 
