@@ -53,11 +53,13 @@ def telling(config: Config, held: Held) -> Iterator[Telling]:
         yield Telling(metrics, writer, log, observe)
 
 
-def begin(config: Config, telling: Telling, database: Database, live: Live, *, safe_mode: bool) -> Begun:
-    """safe_mode: without plugins. Raises ConfigError for a plugin or a file of secrets that cannot be used."""
+def begin(
+    config: Config, secrets: SecretsFile, telling: Telling, database: Database, live: Live, *, safe_mode: bool
+) -> Begun:
+    """safe_mode: without plugins. Raises ConfigError for a plugin that cannot be used."""
     hooks = Hooks(observe=telling.observe, timeout_s=config.plugins.timeout_s)
     plugins = load_plugins(
         hooks, config.plugins, root=config.root, collections=config.catalog.collections, safe_mode=safe_mode
     )
     telling.metrics.catalog_revision = lambda: live.revision
-    return Begun(config, SecretsFile(config.data / "secrets.toml"), database, live, hooks, plugins, telling)
+    return Begun(config, secrets, database, live, hooks, plugins, telling)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from mbaas.adapters.secrets import SecretsFile
 from mbaas.config.settings import Config
 from mbaas.core.observe import Held
 from mbaas.schema import open_migrated
@@ -63,6 +64,7 @@ async def _serve(
     unsafe_dev: bool,
 ) -> int:
     began = time.monotonic()
+    secrets = SecretsFile(config.data / "secrets.toml")  # before there is anything they could fail to protect
     loading = asyncio.create_task(asyncio.to_thread(import_module, "mbaas.app"))
     held = Held()
     with contextlib.ExitStack() as tells:  # to the very end
@@ -77,7 +79,7 @@ async def _serve(
                 from mbaas.begun import begin, telling  # there by now, as is mbaas.app
 
                 told = tells.enter_context(telling(config, held))
-            begun = begin(config, told, database, live, safe_mode=safe_mode)
+            begun = begin(config, secrets, told, database, live, safe_mode=safe_mode)
             from mbaas import app
 
             await app.run(begun, reload=reload, on_ready=lambda: on_ready(_ready(begun, time.monotonic() - began)))
