@@ -28,6 +28,7 @@ from mbaas.adapters.postgres.coalesce import (
 )
 from mbaas.adapters.postgres.connection import connect
 from mbaas.adapters.postgres.errors import DRIVER_ERRORS, is_failover, translate
+from mbaas.adapters.postgres.lists import Lists
 from mbaas.adapters.postgres.pool import CLEAN, ROLLBACK, Link, Pool
 from mbaas.adapters.postgres.server_check import check_server
 from mbaas.config.settings import DatabaseSettings
@@ -146,7 +147,9 @@ class Database:
         self._version = 0  # of the server, the major one
         self._shared: Pool | None = None
         self._coalescer: Coalescer | None = None
+        self._lists: Lists | None = None
         if coalesce:
+            self._lists = Lists(self._pool, self._patiently, self._take_back)
             self._shared = Pool(
                 self._connect_impatient, size=LINKS, acquire_timeout_s=acquire_timeout_s, observe=ignore
             )
@@ -236,6 +239,14 @@ class Database:
             return self._alone(text, _encode(args), role)
         return self._coalescer.fetch_row(text, _encode(args), role, self._known(together))
 
+    def fetch_list(self, text: str, args: tuple[Bindable, ...], *, role: Role) -> Awaitable[Row]:
+        """The one row of a read that always gives one and may take long. It leaves some connections to others.
+
+        Where it has to wait for one, it may share its round trip with others of the same text.
+        """
+        ask = self._patiently if self._lists is None else self._lists.fetch_row
+        return ask(text, _encode(args), role)
+
     async def execute(self, script: str) -> None:
         """Code of ours without values, possibly several statements. What it sets ends with it."""
         async with self._held() as session:
@@ -280,6 +291,9 @@ class Database:
 
     async def _alone(self, text: str, args: list[Any], role: Role) -> Row:
         return tuple(await self._run("fetchrow", text, args, role))
+
+    async def _patiently(self, text: str, args: list[Any], role: Role) -> Row:
+        return tuple(await self._run("fetchrow", text, args, role, patient=True))
 
     async def _run(self, method: str, text: str, args: list[Any], role: Role, *, patient: bool = False) -> Any:
         """One statement in a transaction of its own, tried again when another transaction stood in the way.

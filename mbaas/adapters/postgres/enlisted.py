@@ -41,6 +41,9 @@ class Enlisted:
         assert row is not None, "such a statement always gives one"  # noqa: S101
         return row
 
+    async def fetch_list(self, text: str, args: tuple[Bindable, ...], *, role: Role) -> Row:
+        return await self.fetch_shared(text, args, role=role)
+
     def submit_shared(
         self, text: str, args: Sequence[Bindable], done: Done, *, role: Role, together: Together | None = None
     ) -> bool:

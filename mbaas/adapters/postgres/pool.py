@@ -113,6 +113,10 @@ class Pool:
             self._drop(link)
         return None
 
+    def has_one(self, *, patient: bool = False) -> bool:
+        """Whether ``take`` would give one."""
+        return bool(self._idle) and not (patient and self._held_patiently >= self._most_patient)
+
     async def wait(self, *, patient: bool = False) -> Link:
         """The next connection to become free.
 

@@ -118,13 +118,19 @@ class Records:
         """As ``insert`` and ``update``, of a shape that is known."""
         prepared, args = found
         try:
-            row = await self.fetch(prepared, args, role)
+            row = await self._write_once(prepared, args, role)
         except DatabaseError as error:
             raise in_our_words(error) from error
         return written_of(row, prepared.keys)
 
-    def fetch(self, prepared: Prepared, args: Sequence[Bindable], role: Role) -> Awaitable[Row | None]:
-        """The row of one, waited for."""
+    def fetch(self, prepared: Prepared, args: Sequence[Bindable], role: Role) -> Awaitable[Row]:
+        """The row of a read, waited for."""
+        text = prepared.template.text
+        if prepared.short:
+            return self._database.fetch_shared(text, tuple(args), role=role, together=prepared.template.together)
+        return self._database.fetch_list(text, tuple(args), role=role)
+
+    def _write_once(self, prepared: Prepared, args: Sequence[Bindable], role: Role) -> Awaitable[Row | None]:
         text = prepared.template.text
         if prepared.short:
             return self._database.fetch_shared(text, tuple(args), role=role, together=prepared.template.together)
