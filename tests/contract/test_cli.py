@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tomllib
@@ -134,6 +135,24 @@ def test_a_weak_secret_keeps_the_server_from_starting(project: Path) -> None:
     assert told["hint"]
     assert "changeme" not in told["message"]
     assert not (project / ".mbaas" / "postgres").exists()
+
+
+@pytest.mark.parametrize(("kind", "text"), [("recovery", "{{ nothing_closes_this"), ("no_such_message", "Hello")])
+def test_a_template_that_cannot_be_used_ends_the_start(project: Path, kind: str, text: str) -> None:
+    template = project / "messages" / "en" / f"{kind}.txt"
+    template.parent.mkdir(parents=True)
+    template.write_text(text)
+    told = run(project, "serve", "--port", "0", code=2)
+    assert str(template) in told["message"]
+    assert not (project / ".mbaas" / "postgres" / "data" / "postmaster.pid").exists()
+
+
+def test_a_port_that_is_taken_is_named(project: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        told = run(project, "serve", "--port", str(port), code=2)
+    assert f"cannot listen on 127.0.0.1:{port}" in told["message"]
+    assert not (project / ".mbaas" / "postgres" / "data" / "postmaster.pid").exists()
 
 
 def test_users_are_imported_and_their_sessions_ended(server: Server) -> None:

@@ -145,7 +145,8 @@ class Composer:
         for path in sorted(root.glob("*/*.txt")) if root else []:
             kind, locale = path.stem, path.parent.name
             try:
-                self.check(kind, locale, self.source(kind, locale) or Texts(text=""))
+                texts = self.source(kind, locale) if kind in KINDS else None
+                self.check(kind, locale, texts or Texts(text=""))
             except TemplateInvalid as error:
                 raise ConfigError(f"{path}: {error.message}", hint=error.hint) from error
             except (OSError, UnicodeDecodeError) as error:

@@ -13,6 +13,7 @@ from mbaas.config.settings import LimitSettings, RateSettings, ServerSettings
 from mbaas.core.errors import MbaasError, NotFound, RuleRefused, TokenExpired
 from mbaas.http.caller import caller
 from mbaas.http.edge import CLIENT_GONE, Surface
+from mbaas.http.health import Health
 from mbaas.http.request_id import new_request_id
 from mbaas.http.respond import Message, Receive, Reply, Scope, Send, send_json
 from tests.edge import NO_RATES, Setup, ask, whoami
@@ -255,6 +256,17 @@ async def test_many_who_ask_for_health_at_once_cause_one_question() -> None:
     go.set()
     assert {answer.status for answer in await asyncio.gather(*waiting)} == {200}
     assert len(asked) == 1
+
+
+async def test_until_all_is_loaded_it_is_alive_but_not_ready() -> None:
+    async def answers() -> None: ...
+
+    health = Health(answers, begun=False)
+    assert health.live().status == 200
+    refused = await health.ready()
+    assert (refused.status, b'"starting"' in refused.body) == (503, True)
+    health.begin()
+    assert (await health.ready()).status == 200
 
 
 async def test_while_draining_it_is_alive_but_not_ready() -> None:
