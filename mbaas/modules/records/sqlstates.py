@@ -80,7 +80,8 @@ def status_of(state: str, message: str, role: Role) -> int:
     if state == "42501":
         return 401 if role == "anon" else 403
     if state == "21000":
-        return 400 if message.endswith("requires a WHERE clause") else 500
+        # The second: two rows of one upsert have the same key. PostgREST calls that 500, but it is the caller's doing.
+        return 400 if message.endswith(("requires a WHERE clause", "cannot affect row a second time")) else 500
     if state == "22023" and message.startswith("role") and message.endswith("does not exist"):
         return 401
     return _STATES.get(state) or _CLASSES.get(state[:2], 400)

@@ -216,6 +216,14 @@ async def test_a_merge_updates_what_is_there_and_inserts_the_rest(api: Api) -> N
     assert (response.status_code, response.json()) == (200, [{"title": "Alpha 2"}])
 
 
+async def test_two_rows_of_one_merge_with_the_same_key_are_the_callers_fault(api: Api) -> None:
+    body = [{"slug": "twice", "title": "one"}, {"slug": "twice", "title": "two"}]
+    response = await api("POST", "/posts?on_conflict=slug", "ana", body=body, prefer=MERGE)
+    assert (response.status_code, response.json()["code"]) == (400, "21000")
+    assert "second time" in response.json()["message"]
+    assert (await api("GET", "/posts?slug=eq.twice", "ana")).json() == []
+
+
 async def test_the_key_is_the_target_when_none_is_named(api: Api) -> None:
     body = {"id": P1, "title": "By key"}
     response = await api("POST", "/posts?select=id,title", "ana", body=body, prefer=MERGE)
