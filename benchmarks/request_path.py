@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from mbaas.core.identity import Identity
+from mbaas.adapters.postgres.database import Database
+from mbaas.core.identity import Identity, Role
 from mbaas.core.plan.authorize import authorize
 from mbaas.core.plan.names import Names
 from mbaas.core.plan.resolve import Resolver, resolve_list
@@ -27,20 +28,20 @@ from mbaas.modules.records.service import Records
 from tests.sample import ANA, CATALOG
 
 RULES = compile_rules(CATALOG)
-NAMES = Names(CATALOG)
+NAMES = Names(CATALOG, RULES.defaults)
 ME = Identity(role="authenticated", claims={"sub": ANA, "role": "authenticated"})
 GET = f"id=eq.{ANA}".encode()
 LIST = b"select=id,title,views&published=eq.true&views=gte.5&order=created_at.desc&limit=30"
 EMBED = b"select=id,title,author:profiles!posts_author_fkey(username),comments(body)&order=created_at.desc&limit=30"
 
 
-class AtOnce:
-    """Stands where the database stands."""
+class AtOnce(Database):
+    """A database that is not connected: every statement has the same answer."""
 
-    async def fetch_row(self, statement: Any, *, role: str) -> tuple[str, str, None]:
-        return ('[{"id":1}]', "1", None)
+    def __init__(self) -> None:
+        super().__init__("", coalesce=False)
 
-    async def fetch_shared(self, text: str, args: Any, *, role: str) -> tuple[str, str, None]:
+    async def _run(self, method: str, text: str, args: list[Any], role: Role, *, patient: bool = False) -> Any:
         return ('[{"id":1}]', "1", None)
 
 
@@ -74,7 +75,7 @@ def stages(query_string: bytes) -> dict[str, float]:
 
 
 async def whole(query_string: bytes) -> float:
-    app = records_app(Records(AtOnce(), lambda: RULES, Hooks()))  # type: ignore[arg-type]
+    app = records_app(Records(AtOnce(), lambda: RULES, Hooks()))
 
     async def send(_: Any) -> None:
         return None

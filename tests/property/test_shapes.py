@@ -37,7 +37,7 @@ few = settings(
     derandomize=not SOAK,
 )
 RULES = compile_rules(CATALOG)
-NAMES = Names(CATALOG)
+NAMES = Names(CATALOG, {})
 LIMITS = Limits()
 CALLERS = [
     ANON,

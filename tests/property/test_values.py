@@ -32,7 +32,7 @@ from tests.conftest import SOAK
 from tests.sample import ANA, CATALOG
 from tests.statements import RULES
 
-NAMES = Names(CATALOG)
+NAMES = Names(CATALOG, {})
 ME = Identity(role="authenticated", claims={"sub": ANA, "role": "authenticated"})
 # A NUL cannot be in a request: the grammar refuses it.
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=40)

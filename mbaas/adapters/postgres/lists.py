@@ -60,8 +60,8 @@ class Lists:
         loop = asyncio.get_running_loop()
         lane = self._lanes.get((text, role)) or self._lane(text, role)
         began = loop.time()
-        if self._pool.has_one(patient=True) or not lane.is_quick(began):
-            free = self._pool.has_one(patient=True)
+        free = self._pool.has_one(patient=True)
+        if free or not lane.is_quick(began):
             row = await self._alone(text, args, role)
             if free:  # else the waiting is in it
                 lane.took(loop.time() - began)

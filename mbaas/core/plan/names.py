@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 
 import msgspec
 
@@ -84,7 +83,7 @@ def known_type(name: str) -> bool:
 class Names:
     """The fields of every collection, as seen with and without the service key."""
 
-    def __init__(self, catalog: Catalog, defaults: Mapping[str, dict[str, Expr]] = MappingProxyType({})) -> None:
+    def __init__(self, catalog: Catalog, defaults: Mapping[str, dict[str, Expr]]) -> None:
         """defaults: by collection, those that ask who the caller is (``RuleSet.defaults``)."""
         self.catalog = catalog
         self._all = {name: _typed(collection.named_fields) for name, collection in catalog.collections.items()}

@@ -118,23 +118,21 @@ class Records:
         """As ``insert`` and ``update``, of a shape that is known."""
         prepared, args = found
         try:
-            row = await self._write_once(prepared, args, role)
+            if prepared.short:
+                row: Row | None = await self.fetch(prepared, args, role)
+            else:  # by itself: what fails in company is asked again, and this writes
+                statement = Statement(prepared.template.text, tuple(args))
+                row = await self._database.fetch_row(statement, role=role, patient=True)
         except DatabaseError as error:
             raise in_our_words(error) from error
         return written_of(row, prepared.keys)
 
     def fetch(self, prepared: Prepared, args: Sequence[Bindable], role: Role) -> Awaitable[Row]:
-        """The row of a read, waited for."""
+        """The row of a read, or of anything short, waited for."""
         text = prepared.template.text
         if prepared.short:
             return self._database.fetch_shared(text, tuple(args), role=role, together=prepared.template.together)
         return self._database.fetch_list(text, tuple(args), role=role)
-
-    def _write_once(self, prepared: Prepared, args: Sequence[Bindable], role: Role) -> Awaitable[Row | None]:
-        text = prepared.template.text
-        if prepared.short:
-            return self._database.fetch_shared(text, tuple(args), role=role, together=prepared.template.together)
-        return self._database.fetch_row(Statement(text, tuple(args)), role=role, patient=True)
 
     def _resolver(self, names: Names) -> Callable[[Identity], Resolver]:
         return lambda identity: Resolver(names, privileged=identity.bypasses_rules, max_rows=self._max_rows)

@@ -36,7 +36,7 @@ POPULAR = view(field("id", "uuid"), field("writer", "uuid"), field("score", "int
 
 
 def names(made: Catalog) -> Names:
-    return Names(with_views(made, {"popular": (COLUMNS, SHOWN)}))
+    return Names(with_views(made, {"popular": (COLUMNS, SHOWN)}), {})
 
 
 @pytest.mark.parametrize("privileged", [True, False])
