@@ -14,13 +14,15 @@ NO_STORE = (b"cache-control", b"no-store")
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What the headers of a request say to the edge. common: the headers of its answer; lines: them as bytes."""
+    """What the headers of a request say to the edge. common: the headers of its answer; lines: them as bytes.
+    browser: whether one sent it."""
 
     key: str | None
     bearer: str | None
     request_id: str | None
     common: tuple[Header, ...]
     lines: bytes
+    browser: bool
 
 
 class Answer:
@@ -74,10 +76,9 @@ def lines_of(known: Known, request_id: bytes) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def known_opening(status: int, headers: tuple[Header, ...], content_type: bytes | None) -> bytes:
-    """How answers to reads begin: few, again and again. content_type: ``None`` of one without a body."""
-    reply = Reply(status, b"" if content_type is None else b"-", headers, content_type or b"")
-    return opening_of(status, (*headers, *ending_of(reply)))
+def known_opening(status: int, headers: tuple[Header, ...], content_type: bytes) -> bytes:
+    """How answers to reads begin that have a body: in few ways, again and again."""
+    return opening_of(status, (*headers, *ending_of(Reply(status, b"-", headers, content_type))))
 
 
 def ending_of(reply: Reply) -> tuple[Header, ...]:

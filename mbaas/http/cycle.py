@@ -25,7 +25,10 @@ _CLOSE = b"connection: close\r\n"
 
 def whole_answer(status: int, headers: Iterable[Header], lines: bytes, body: bytes, *, keep_alive: bool) -> bytes:
     """An answer as it goes over the wire, but for HEAD. lines: more of the head. Raises RuntimeError."""
-    return completed(status, opening_of(status, headers), lines if keep_alive else lines + _CLOSE, body)
+    opening, close = opening_of(status, headers), b"" if keep_alive else _CLOSE
+    if status == 204:  # RFC 9110 section 8.6
+        return b"%b%b%b\r\n" % (opening, lines, close)
+    return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (opening, lines, close, len(body), body)
 
 
 def opening_of(status: int, headers: Iterable[Header]) -> bytes:
@@ -36,13 +39,6 @@ def opening_of(status: int, headers: Iterable[Header]) -> bytes:
     if text.count(b"\n") != count or text.count(b"\r") != count or b"\0" in text:
         raise RuntimeError("a header would break out of its line")
     return STATUS_LINE[status] + text
-
-
-def completed(status: int, opening: bytes, lines: bytes, body: bytes) -> bytes:
-    """The answer that begins like that."""
-    if status == 204:  # RFC 9110 section 8.6
-        return b"%b%b\r\n" % (opening, lines)
-    return b"%b%bcontent-length: %d\r\n\r\n%b" % (opening, lines, len(body), body)
 
 
 class Cycle(RequestResponseCycle):

@@ -42,7 +42,7 @@ from mbaas.http.limits import (
     leave_base,
 )
 from mbaas.http.logs import REQUEST_ID, Log
-from mbaas.http.metrics import Metrics
+from mbaas.http.metrics import Metrics, Series
 from mbaas.http.proxies import UNIX, Proxies
 from mbaas.http.quick import CLIENT_GONE, QuickWay, stopping
 from mbaas.http.ratelimit import RateLimiter
@@ -180,7 +180,7 @@ class Edge:
         return send({"type": "websocket.close", "code": 1008})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = time.perf_counter()
+        started = time.monotonic()
         head = head_of(scope)
         known = self.known(head)
         state = scope["state"]
@@ -246,28 +246,31 @@ class Edge:
         state["path"] = scope["path"]  # routers change the scope's own on the way down
 
     def done(self, scope: Scope, bounds: Bounds, status: int, started: float) -> None:
-        """A request was answered. started: by ``time.perf_counter``."""
-        state = scope["state"]
+        """A request was answered. started: by ``time.monotonic``."""
+        state, method = scope["state"], scope["method"]
         self.told(
-            scope["method"], state["path"], bounds, status, started, state["request_id"], state.get("client_ip", ""),
-            state.get("caller"),
+            self.durations(method, bounds, status), method, state["path"], status, started, state["request_id"],
+            state.get("client_ip", ""), state.get("caller"),
         )  # fmt: skip
 
+    def durations(self, method: str, bounds: Bounds, status: int) -> Series:
+        """Where such requests are counted."""
+        return self._metrics.requests.series(method if method in METHODS else "other", bounds.name, str(status))
+
     def told(
-        self, method: str, path: str, bounds: Bounds, status: int, started: float, request_id: str, client_ip: str,
+        self, durations: Series, method: str, path: str, status: int, started: float, request_id: str, client_ip: str,
         caller: Identity | MbaasError | None,
     ) -> None:  # fmt: skip
         """The same, with what a scope would hold."""
         self.admission.active -= 1
-        seconds = time.perf_counter() - started
-        self._metrics.requests.add((method if method in METHODS else "other", bounds.name, str(status)), seconds)
+        seconds = time.monotonic() - started
+        durations.add(seconds)
         if self._access_log is not None:
             self._access_log(method, path, status, seconds, request_id, client_ip, caller)
 
     def fits(self, exchange: Exchange, bounds: Bounds) -> bool:
-        """Whether the sizes that differ from request to request are in order."""
-        url = len(exchange.path) + len(exchange.query)
-        return url <= self._limits.max_url and len(exchange.body) <= bounds.max_body
+        """Whether the sizes that differ from request to request are in order for sure."""
+        return len(exchange.line) <= self._limits.max_url and len(exchange.body) <= bounds.max_body
 
     def is_own(self, path: str) -> bool:
         return path in self._own
@@ -292,6 +295,7 @@ class Edge:
             request_id=None if given is None or not _GOOD_REQUEST_ID.fullmatch(given) else given.decode(),
             common=common,
             lines=b"".join(b"%b: %b\r\n" % header for header in common),
+            browser=b"origin" in fields or b"sec-fetch-site" in fields,
         )
 
     def admit(self, scope: Scope, head: Head, known: Known) -> Awaitable[Reply] | None:
@@ -330,18 +334,20 @@ class Edge:
         self, path: str, ip: str, head: Head, known: Known, request_id: str, now: float
     ) -> Identity | MbaasError:
         """Who is asking, or what is wrong with the key or token. now: monotonic. Raises RateLimited."""
-        self._rates.before_identity(ip, path, known.key, now)
+        if self._rates.any:
+            self._rates.before_identity(ip, path, known.key, now)
         try:
             identity = self._identify(known.key, known.bearer, now=time.time())
         except MbaasError as error:
             return error
-        fields = head.fields
-        if identity.bypasses_rules and (b"origin" in fields or b"sec-fetch-site" in fields):
-            self._exposed.seen(fields, request_id=request_id, path=path, now=now)
+        if known.browser and identity.bypasses_rules:
+            self._exposed.seen(head.fields, request_id=request_id, path=path, now=now)
         return identity
 
     def count(self, identity: Identity, known: Known, now: float) -> None:
         """One more request of that caller. Raises RateLimited."""
+        if not self._rates.any:
+            return
         key, bearer = known.key, known.bearer
         self._rates.after_identity(identity, key, now, by_key=bearer is None or bearer == key)
 

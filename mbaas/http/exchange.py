@@ -17,17 +17,30 @@ from mbaas.http.respond import Reply, Scope
 class Exchange(Protocol):
     """One request whose head and body have arrived. keep_alive: whether the connection goes on after it.
 
-    path, query: of the target, as they came. scope: made when it is asked for, which costs something; its headers lack
-    the length of the body.
+    line: method and target, as they came; path and query: of the target. literals: of the line
+    (``mbaas.core.query.shape.cut``). known: what was kept of requests whose lines differ by them alone, with this head.
+    scope: made when it is asked for, which costs something; its headers lack the length of the body.
     """
 
     head: Head
-    method: str
-    path: bytes
-    query: bytes
+    line: bytes
+    literals: list[bytes]
+    known: Any
     body: bytes
     peer: str
     keep_alive: bool
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> bytes: ...
+
+    @property
+    def query(self) -> bytes: ...
+
+    def keep(self, known: Any) -> None:
+        """For the next ones of this head and shape."""
 
     @property
     def scope(self) -> Scope: ...
@@ -53,8 +66,9 @@ Settle: TypeAlias = Callable[[Reply | BaseException], None]
 class Admitted(Protocol):
     """A request that passed the edge. Who takes it calls one of ``settle`` and ``wait``, once."""
 
-    query: bytes
-    body: bytes
+    @property
+    def exchange(self) -> Exchange:
+        """What came, for what differs between requests of one shape: ``literals``, ``query``, ``body``."""
 
     @property
     def scope(self) -> Scope: ...
@@ -67,10 +81,10 @@ class Admitted(Protocol):
 
 
 Again: TypeAlias = Callable[[Admitted, Identity], bool]
-"""Begins to answer a request of a method, path and head that came before, or says that it is not for that."""
+"""Begins to answer a request of a head and shape that came before, or says that it is not for that."""
 
 Begin: TypeAlias = Callable[[Admitted], bool | Again]
 """Begins to answer a request, or says that it is not for that.
 
-An ``Again`` says that it has begun, and is asked first for the next ones of the same method, path and head.
+An ``Again`` says that it has begun, and is asked first for the next ones of the same head and shape.
 """

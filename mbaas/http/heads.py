@@ -7,12 +7,16 @@ along what the edge and the modules concluded from it then: nothing that depends
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, TypeAlias
 
 from mbaas.http.respond import Header, Scope
 
 MAX_KNOWN = 1000
-MAX_BYTES = 4096  # of one head that is worth keeping
+MAX_BYTES = 4096  # of one head that is worth keeping, and of one request line
+MAX_LINES = 4000
+
+Shape: TypeAlias = tuple[bytes, ...]
+"""A request line without its literals (``mbaas.core.query.shape.cut``)."""
 
 _LENGTH = re.compile(rb"\r\ncontent-length: ([0-9]{1,5})(?=\r\n)", re.IGNORECASE)
 
@@ -44,9 +48,20 @@ class KnownHeads:
         self._known: dict[bytes, Head] = {}
         self._with_body: dict[tuple[Header, ...], Head] = {}
         self._blocks: dict[bytes, Head] = {}  # of those, without the digits of their length
+        self._lines: dict[tuple[Head, Shape], Any] = {}
 
     def get(self, block: bytes) -> Head | None:
         return self._known.get(block)
+
+    def known(self, head: Head, shape: Shape) -> Any:
+        """What was kept of requests with that head whose lines leave that shape."""
+        return self._lines.get((head, shape))
+
+    def keep(self, head: Head, shape: Shape, known: Any) -> None:
+        if sum(map(len, shape)) <= MAX_BYTES:
+            if len(self._lines) >= MAX_LINES:
+                self._lines = dict(list(self._lines.items())[MAX_LINES // 2 :])
+            self._lines[head, shape] = known
 
     def of(self, headers: list[Header]) -> Head:
         """The head of a request with a body: known by its fields, but for the length of the body, which it lacks."""

@@ -19,27 +19,40 @@ BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
 
-class Durations:
-    """A histogram by label values. Each series is ``[sum, count of each bound, count above]``."""
+class Series:
+    """Durations with the same labels. counts: of each bound, and above."""
+
+    __slots__ = ("counts", "total")
 
     def __init__(self) -> None:
-        self._series: dict[tuple[str, ...], list[float]] = {}
+        self.total = 0.0
+        self.counts = [0] * (len(BOUNDS_S) + 1)
 
-    def add(self, labels: tuple[str, ...], seconds: float) -> None:
+    def add(self, seconds: float) -> None:
+        self.total += seconds
+        self.counts[bisect_left(BOUNDS_S, seconds)] += 1
+
+
+class Durations:
+    """A histogram by label values."""
+
+    def __init__(self) -> None:
+        self._series: dict[tuple[str, ...], Series] = {}
+
+    def series(self, *labels: str) -> Series:
         series = self._series.get(labels)
         if series is None:
-            series = self._series[labels] = [0.0] * (len(BOUNDS_S) + 2)
-        series[0] += seconds
-        series[bisect_left(BOUNDS_S, seconds) + 1] += 1
+            series = self._series[labels] = Series()
+        return series
 
     def family(self, name: str, documentation: str, labels: Iterable[str]) -> Metric:
         family = HistogramMetricFamily(name, documentation, labels=list(labels))
         for values, series in list(self._series.items()):
-            total, buckets = 0.0, []
-            for bound, count in zip((*map(str, BOUNDS_S), "+Inf"), series[1:], strict=True):
+            total, buckets = 0, []
+            for bound, count in zip((*map(str, BOUNDS_S), "+Inf"), series.counts, strict=True):
                 total += count
                 buckets.append((bound, total))
-            family.add_metric(values, buckets, series[0])
+            family.add_metric(values, buckets, series.total)
         return family
 
 

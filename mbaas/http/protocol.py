@@ -15,9 +15,10 @@ from urllib.parse import unquote
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from mbaas.core.query.shape import cut
 from mbaas.http.cycle import WHOLE, Cycle
 from mbaas.http.exchange import Quick
-from mbaas.http.heads import Head, KnownHeads
+from mbaas.http.heads import Head, KnownHeads, Shape
 from mbaas.http.pace import Pace
 from mbaas.http.proxies import UNIX
 from mbaas.http.respond import Scope
@@ -30,8 +31,9 @@ MAX_EARLY_BYTES = 65_536  # of further requests, before the one on its way is an
 STALL_S = 10.0
 MIN_BYTES_PER_S = 1024  # slower readers of an answer are cut off, counted over STALL_S
 
-_PLAIN = re.compile(rb"(GET|POST|PATCH) (/[!\"$->@-~]*)(?:\?([!\"$-~]*))? HTTP/1\.1(?=\r\n)")
-_NAMES = {b"GET": "GET", b"POST": "POST", b"PATCH": "PATCH"}
+_VERSION = b" HTTP/1.1\r\n"
+_PLAIN = re.compile(rb"(?:GET|POST|PATCH) /[!\"$->@-~]*(?:\?[!\"$-~]*)?")
+_WITH_BODY = (b"POST ", b"PATCH ")
 _BODY = frozenset((b"content-length", b"transfer-encoding", b"upgrade"))
 _HELD = frozenset(("POST", "PATCH"))
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
@@ -42,20 +44,36 @@ class Pending(msgspec.Struct, eq=False):
     """A request that went the quick way (``mbaas.http.exchange.Exchange``)."""
 
     protocol: Protocol
-    method: str
-    path: bytes
-    query: bytes
-    head: Head
     peer: str
+    head: Head
+    line: bytes
+    shape: Shape
+    literals: list[bytes]
+    known: Any
     body: bytes = b""
     keep_alive: bool = True
     made: Scope | None = None
+
+    @property
+    def method(self) -> str:
+        return self.line[: self.line.index(b" ")].decode("ascii")
+
+    @property
+    def path(self) -> bytes:
+        return self.line[self.line.index(b" ") + 1 :].partition(b"?")[0]
+
+    @property
+    def query(self) -> bytes:
+        return self.line.partition(b"?")[2]
 
     @property
     def scope(self) -> Scope:
         if self.made is None:
             self.made = self.protocol.make_scope(self.method, "1.1", self.path, self.query, self.head)
         return self.made
+
+    def keep(self, known: Any) -> None:
+        self.protocol.heads.keep(self.head, self.shape, known)
 
     @property
     def gone(self) -> bool:
@@ -65,7 +83,16 @@ class Pending(msgspec.Struct, eq=False):
         self.protocol.run(work)
 
     def finish(self, data: bytes) -> None:
-        self.protocol.finish(self, data)
+        protocol = self.protocol
+        if protocol.waits_for is not self:
+            return
+        protocol.waits_for = None
+        protocol.server_state.total_requests += 1
+        protocol.transport.write(data)
+        if self.keep_alive:
+            protocol.go_on()
+        else:
+            protocol.transport.close()
 
 
 class Protocol(HttpToolsProtocol):
@@ -119,23 +146,24 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if not self.pace.holds(self, data):
-            self.look(data)
+            self._look(data)
         elif self.queued > MAX_QUEUED:
             self.flow.pause_reading()
 
     def look(self, data: bytes) -> None:
-        """Take what came. It may come late (``mbaas.http.pace``), when the client has gone."""
+        """Take what came. It comes late, when the client may have gone."""
         if self.queued == MAX_QUEUED:
             self.flow.resume_reading()
-        if self.transport.is_closing():
-            return
+        if not self.transport.is_closing():
+            self._look(data)
+
+    def _look(self, data: bytes) -> None:
         if self.waits_for is not None or self._early:
             self._early += data
             if len(self._early) > MAX_EARLY_BYTES:
                 self.flow.pause_reading()
             return
-        line = None if self._unfinished else _PLAIN.match(data)
-        if line is None or not self._whole_request(data, line):
+        if self._unfinished or not self._whole_request(data):
             self._parse(data)
 
     def _parse(self, data: bytes) -> None:
@@ -160,12 +188,12 @@ class Protocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _whole_request(self, data: bytes, line: re.Match[bytes]) -> bool:
+    def _whole_request(self, data: bytes) -> bool:
         """A request in one piece whose headers came before, byte for byte: only its target, and the length of its body
         and the body itself, are new. ``False``: not taken."""
-        method, path, query = line.groups()
-        end, body = line.end(), b""
-        if method == b"GET":
+        end = data.find(_VERSION)
+        body = b""
+        if data.startswith(b"GET "):
             block = data[end:]
             if block == self._block:
                 head: Head | None = self._head
@@ -173,17 +201,24 @@ class Protocol(HttpToolsProtocol):
                 head = self.heads.get(block)
                 if head is not None:
                     self._block, self._head = block, head
-        else:
+        elif data.startswith(_WITH_BODY):
             head, body = self.heads.with_body(data, end)
-        if head is None or self._busy:
+        else:
+            return False
+        if head is None or end < 0 or self._busy:
+            return False
+        line = data[:end]
+        shape, literals = cut(line)
+        known = self.heads.known(head, shape)
+        if known is None and _PLAIN.fullmatch(line) is None:
             return False
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
-        pending = Pending(self, _NAMES[method], path, query or b"", head, self.peer, body)
+        pending = Pending(self, self.peer, head, line, shape, literals, known, body)
         if not self._take(pending):
             self.expect_100_continue = False
-            if body or method != b"GET":
+            if body or not line.startswith(b"GET"):
                 self.headers = [*head.headers, (b"content-length", b"%d" % len(body))]
                 self._release(pending)
             else:
@@ -211,20 +246,12 @@ class Protocol(HttpToolsProtocol):
         self._start(scope, keep_alive=True)
         self.cycle.body += held.body
 
-    def finish(self, pending: Pending, data: bytes) -> None:
-        """Writes the answer to a request that went the quick way, if its client still waits for it."""
-        if self.waits_for is not pending:
-            return
-        self.waits_for = None
-        self.server_state.total_requests += 1
-        self.transport.write(data)
-        if not pending.keep_alive:
-            self.transport.close()
-            return
-        self._go_on()
+    def go_on(self) -> None:
+        """Begins what came early, or waits for the next request.
 
-    def _go_on(self) -> None:
-        """Begins what came early, or waits for the next request."""
+        One timer a connection looks whether it has been idle for too long: one a request would be set and taken back
+        each time.
+        """
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         elif self._early:
@@ -232,7 +259,9 @@ class Protocol(HttpToolsProtocol):
             self.flow.resume_reading()
             self.look(early)
         else:
-            self._wait_for_request()
+            self._idle_since = self.loop.time()
+            if self.timeout_keep_alive_task is None:
+                self._await_request(self.timeout_keep_alive)
 
     def shutdown(self) -> None:
         if self.waits_for is not None:
@@ -242,13 +271,13 @@ class Protocol(HttpToolsProtocol):
 
     def _remember(self, data: bytes, head: Head) -> None:
         """Keeps the head when the bytes were one whole request and nothing else."""
-        line = _PLAIN.match(data)
-        if line is None:
+        end = data.find(_VERSION)
+        if end < 0 or _PLAIN.fullmatch(data, 0, end) is None:
             return
-        if line[1] != b"GET":
-            self.heads.add_with_body(data, line.end(), head)
+        if data.startswith(_WITH_BODY):
+            self.heads.add_with_body(data, end, head)
         elif data.find(b"\r\n\r\n") == len(data) - 4:
-            self.heads.add(data[line.end() :], head)
+            self.heads.add(data[end:], head)
 
     def on_message_begin(self) -> None:
         self.url = b""
@@ -277,8 +306,10 @@ class Protocol(HttpToolsProtocol):
         method = parser.get_method().decode("ascii")
         if method in _HELD and keep_alive and not self._busy and not self.expect_100_continue and self._is_short():
             head = self.heads.of(self.headers)
-            path, _, query = self.url.partition(b"?")
-            self._held = Pending(self, method, path, query, head, self.peer)
+            line = b"%b %b" % (method.encode(), self.url)
+            shape, literals = cut(line)
+            known = self.heads.known(head, shape)
+            self._held = Pending(self, self.peer, head, line, shape, literals, known)
             self._learn = None if head.fields.keys() & _BODY - {b"content-length"} else head
             return
         head = Head(self.headers)
@@ -354,21 +385,11 @@ class Protocol(HttpToolsProtocol):
         task.add_done_callback(self.tasks.discard)
 
     def on_response_complete(self) -> None:
-        """Starts what was pipelined, or waits for the next request.
-
-        One timer a connection looks whether it has been idle for too long: one a request would be set and taken back
-        each time.
-        """
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
         self.flow.resume_reading()
-        self._go_on()
-
-    def _wait_for_request(self) -> None:
-        self._idle_since = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._await_request(self.timeout_keep_alive)
+        self.go_on()
 
     def _await_request(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)

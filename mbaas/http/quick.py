@@ -1,7 +1,8 @@
 """The quick way: short requests, admitted as any other and answered from a callback (``mbaas.http.exchange``).
 
-What was concluded from the method, the path and the head of a request is kept with the head. The next one that has the
-same is only looked at for what may differ: who it is from, how much of that there was, its query and its body.
+What was concluded from the method, the path and the head of a request is kept with the head, and what its surface made
+of the shape of its query beside it. The next one that has the same is only looked at for what may differ: who it is
+from, how much of that there was, the literals in its query and its body.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from mbaas.core.errors import MbaasError, Unavailable
 from mbaas.core.identity import ANON, Identity
 from mbaas.http.admission import VITAL, turned_away
 from mbaas.http.answer import Known, ending_of, known_opening, lines_of
-from mbaas.http.cycle import completed, whole_answer
+from mbaas.http.cycle import whole_answer
 from mbaas.http.exchange import Again, Exchange
 from mbaas.http.exempt import is_exempt
 from mbaas.http.limits import too_large
 from mbaas.http.logs import REQUEST_ID
+from mbaas.http.metrics import Series
 from mbaas.http.request_id import new_request_id
 from mbaas.http.respond import Reply, Scope
 
@@ -43,36 +45,37 @@ class QuickWay:
 
         What it refuses is refused here. What no surface takes is left, admitted, to the ordinary way.
         """
-        started = time.perf_counter()
-        edge, head = self._edge, exchange.head
-        route: _Route | None = head.memo.get((self, exchange.method, exchange.path))
+        now = time.monotonic()
+        edge, head, line = self._edge, exchange.head, exchange.known
+        route: _Route | None
+        if line is None:
+            route, again = head.memo.get((self, exchange.method, exchange.path)), None
+        else:
+            route, again = line
         if route is None or not edge.fits(exchange, route.bounds):
-            return self._first(exchange, started)
-        known, peer = route.known, exchange.peer
+            return self._first(exchange, now)
+        known, peer, admission = route.known, exchange.peer, edge.admission
         request = _Request(
             edge,
             exchange,
             route,
-            started,
+            now,
             known.request_id or new_request_id(),
             peer if edge.direct else edge.client_ip(peer, head.headers),
-            exchange.query,
-            exchange.body,
         )
-        full = edge.admission.full
-        edge.admission.active += 1
+        full = admission.full
+        admission.active += 1
         if full and route.path not in VITAL:
             request.settle(self._turned_away.get(route.bounds.name) or self._busy(request.scope, route.bounds))
             return True
         try:
-            now = time.monotonic()
             found = edge.identified(route.path, request.client_ip, head, known, request.request_id, now)
             if isinstance(found, Identity):
                 request.caller = found
                 edge.count(found, known, now)
-                if route.again(request, found):
+                if again is not None and again(request, found):
                     return True
-                if route.bounds.begin is not None and route.bounds.begin(request):
+                if route.bounds.begin is not None and self._taken(exchange, route, route.bounds.begin(request)):
                     return True
             else:
                 request.caller = ANON if is_exempt(exchange.method, route.path) else found
@@ -80,8 +83,15 @@ class QuickWay:
             request.settle(error)
             return True
         _ = request.scope  # which tells the ordinary way
-        edge.admission.active -= 1
+        admission.active -= 1
         return False
+
+    def _taken(self, exchange: Exchange, route: _Route, taken: bool | Again) -> bool:
+        """Whether it was; with what is to be asked next time, which is kept."""
+        if callable(taken):
+            exchange.keep((route, taken))
+            return True
+        return taken
 
     def _first(self, exchange: Exchange, started: float) -> bool:
         """One of a kind that did not come before."""
@@ -99,7 +109,7 @@ class QuickWay:
         if bounds.begin is None:
             return False
         edge.admission.active += 1
-        request = _First(edge, exchange, known, bounds, started, exchange.query, exchange.body)
+        request = _First(edge, exchange, known, bounds, started)
         try:
             edge.admit(scope, exchange.head, known)
             if len(exchange.body) > bounds.max_body:
@@ -111,9 +121,10 @@ class QuickWay:
         if not taken:
             edge.admission.active -= 1
             return False
-        if taken is not True:
-            route = _Route(bounds, known, scope["path"], scope["raw_path"], taken)
+        if callable(taken):
+            route = _Route(bounds, known, exchange.method, scope["path"], scope["raw_path"])
             exchange.head.memo[self, exchange.method, exchange.path] = route
+            self._taken(exchange, route, taken)
         return True
 
     def _busy(self, scope: Scope, bounds: Bounds) -> Reply:
@@ -129,9 +140,10 @@ class _Route(msgspec.Struct, frozen=True):
 
     bounds: Bounds
     known: Known
+    method: str
     path: str
     raw_path: bytes
-    again: Again
+    durations: dict[int, Series] = {}  # by status; each has its own
 
 
 class _First(msgspec.Struct, eq=False):
@@ -142,8 +154,6 @@ class _First(msgspec.Struct, eq=False):
     known: Known
     bounds: Bounds
     started: float
-    query: bytes
-    body: bytes
 
     @property
     def scope(self) -> Scope:
@@ -173,8 +183,6 @@ class _Request(msgspec.Struct, eq=False):
     started: float
     request_id: str
     client_ip: str
-    query: bytes
-    body: bytes
     caller: Identity | MbaasError | None = None
 
     def settle(self, outcome: Reply | BaseException) -> None:
@@ -185,11 +193,13 @@ class _Request(msgspec.Struct, eq=False):
         self.done(reply.status)
 
     def done(self, status: int) -> None:
-        route = self.route
-        self.edge.told(
-            self.exchange.method, route.path, route.bounds, status, self.started, self.request_id, self.client_ip,
-            self.caller,
-        )  # fmt: skip
+        route, edge = self.route, self.edge
+        durations = route.durations.get(status)
+        if durations is None:
+            durations = route.durations[status] = edge.durations(route.method, route.bounds, status)
+        edge.told(
+            durations, route.method, route.path, status, self.started, self.request_id, self.client_ip, self.caller
+        )
 
     def wait(self, answer: Coroutine[Any, Any, Reply]) -> None:
         self.exchange.run(_waited(self, answer, self.edge, self.route.bounds, self.request_id))
@@ -222,13 +232,16 @@ async def _waited(
 
 
 def _write(exchange: Exchange, known: Known, request_id: str, reply: Reply) -> None:
-    lines = lines_of(known, request_id.encode())
-    if exchange.keep_alive and exchange.method == "GET":
-        opening = known_opening(reply.status, reply.headers, reply.content_type if reply.body else None)
-        exchange.finish(completed(reply.status, opening, lines, reply.body))
+    body = reply.body
+    if body and exchange.keep_alive and exchange.line.startswith(b"GET"):
+        opening = known_opening(reply.status, reply.headers, reply.content_type)
+        exchange.finish(
+            b"%b%bx-request-id: %b\r\ncontent-length: %d\r\n\r\n%b"
+            % (opening, known.lines, request_id.encode(), len(body), body)
+        )
     else:
-        headers = (*reply.headers, *ending_of(reply))
-        exchange.finish(whole_answer(reply.status, headers, lines, reply.body, keep_alive=exchange.keep_alive))
+        headers, lines = (*reply.headers, *ending_of(reply)), lines_of(known, request_id.encode())
+        exchange.finish(whole_answer(reply.status, headers, lines, body, keep_alive=exchange.keep_alive))
 
 
 def stopping() -> Unavailable:

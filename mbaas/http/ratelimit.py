@@ -69,7 +69,7 @@ class Buckets:
 
 
 class RateLimiter:
-    """All buckets of one server. Each method raises RateLimited when there is no token."""
+    """All buckets of one server. Each method raises RateLimited when there is no token. any: whether there are any."""
 
     def __init__(self, settings: RateSettings) -> None:
         def buckets(rate: float) -> Buckets | None:
@@ -79,6 +79,7 @@ class RateLimiter:
         self._user = buckets(settings.per_user)
         self._key = buckets(settings.per_key)
         self._guarded = buckets(settings.auth_per_ip)
+        self.any = any(kind is not None for kind in (self._ip, self._user, self._key, self._guarded))
         self._service_keys: set[str] = set()
 
     def before_identity(self, ip: str, path: str, key: str | None, now: float) -> None:

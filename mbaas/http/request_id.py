@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 import time
 
-_last, _prefix = -1, ""
+_last, _prefix, _block = -1, "", -1
 # What tells this process from others, and where it begins to count.
 _tail = f"7{random.getrandbits(12):03x}-{0x8000 | random.getrandbits(14):04x}-"
 _count = random.getrandbits(47)
+_ENDS = [f"{number:03x}" for number in range(4096)]
 
 
 def new_request_id() -> str:
@@ -16,10 +17,11 @@ def new_request_id() -> str:
 
     It is chosen once a process and counted up, within a millisecond (section 6.2, method 2) and beyond.
     """
-    global _last, _prefix, _count
+    global _last, _prefix, _block, _count
     now = time.time_ns() // 1_000_000
-    if now != _last:
-        time_hex = f"{now:012x}"
-        _last, _prefix = now, f"{time_hex[:8]}-{time_hex[8:]}-{_tail}"
     _count += 1
-    return f"{_prefix}{_count:012x}"
+    if now != _last or _count >> 12 != _block:
+        time_hex = f"{now:012x}"
+        _last, _block = now, _count >> 12
+        _prefix = f"{time_hex[:8]}-{time_hex[8:]}-{_tail}{_block:09x}"
+    return _prefix + _ENDS[_count & 4095]

@@ -74,7 +74,7 @@ def observer(log: Log, metrics: Metrics) -> Observe:
 
     def observe(told: Observation) -> None:
         if isinstance(told, QueryRan):
-            metrics.statements.add((), told.duration_ms / 1000)
+            metrics.statements.series().add(told.duration_ms / 1000)
             if told.duration_ms <= SLOW_MS:
                 return
         elif isinstance(told, DatabaseLost | DatabaseBack):

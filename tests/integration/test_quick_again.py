@@ -20,8 +20,13 @@ from tests.integration.test_quick_way import HEAD, bodies, get, plain, post
 USER_HEAD = HEAD + b"authorization: Bearer user-token\r\n"
 
 
+def asked(request: Admitted) -> str:
+    """``x`` of ``?q=eq.x``."""
+    return b"".join(request.exchange.literals).decode()
+
+
 class App:
-    """Tells how it was asked. The query says what becomes of a request."""
+    """Tells how it was asked. The literal in the query says what becomes of a request."""
 
     def __init__(self) -> None:
         self.first: list[str] = []
@@ -34,12 +39,12 @@ class App:
         path: str = request.scope["path"]
         if path.endswith("/never"):
             return False
-        self.first.append(f"{request.scope['method']} {path}?{request.query.decode()}")
+        self.first.append(f"{request.scope['method']} {path}?{asked(request)}")
 
         def again(request: Admitted, identity: Identity) -> bool:
-            if request.query == b"other":
+            if asked(request) == "other":
                 return False
-            self.again.append(f"{path}?{request.query.decode()} {identity.role}")
+            self.again.append(f"{path}?{asked(request)} {identity.role}")
             self.answer(request, path)
             return True
 
@@ -47,27 +52,28 @@ class App:
         return again
 
     def answer(self, request: Admitted, path: str) -> None:
-        if request.query == b"raises":
+        query = asked(request)
+        if query == "raises":
             raise NotFound("there is no such thing")
-        if request.query.startswith(b"wait"):
-            request.wait(self.later(request.query))
-        elif request.query == b"fails":
+        if query.startswith("wait"):
+            request.wait(self.later(query))
+        elif query == "fails":
             request.settle(NotFound("it is gone"))
         else:
-            request.settle(Reply(200, request.query + request.body, ((b"x-path", path.encode()),)))
+            request.settle(Reply(200, query.encode() + request.exchange.body, ((b"x-path", path.encode()),)))
 
-    async def later(self, query: bytes) -> Reply:
+    async def later(self, query: str) -> Reply:
         self.waiting.set()
-        if query == b"wait-fails":
+        if query == "wait-fails":
             raise NotFound("it is gone")
-        if query == b"wait-breaks":
+        if query == "wait-breaks":
             raise ZeroDivisionError
-        if query == b"wait-long":
+        if query == "wait-long":
             try:
                 await asyncio.Event().wait()
             finally:
                 self.cancelled.set()
-        return Reply(200, query)
+        return Reply(200, query.encode())
 
     async def reply(self, scope: Scope, receive: Receive) -> Reply:
         await receive()
@@ -99,38 +105,42 @@ async def made() -> AsyncIterator[Made]:
 
 
 async def test_the_second_one_is_begun_at_once_and_answered_alike(made: Made) -> None:
-    first, second = await made.server.raw(get("a?x")), await made.server.raw(get("a?x"))
+    first, second = await made.server.raw(get("a?q=eq.x")), await made.server.raw(get("a?q=eq.x"))
     assert (made.app.first, made.app.again) == (["GET /rest/v1/a?x"], ["/rest/v1/a?x anon"])
     assert plain(first) == plain(second)
 
 
 async def test_another_path_method_or_head_is_another_request(made: Made) -> None:
-    await made.server.raw(get("a?x"))
-    for request in (get("b?x"), post("a?x", b"y"), b"GET /rest/v1/a?x HTTP/1.1\r\n" + USER_HEAD + b"\r\n"):
+    await made.server.raw(get("a?q=eq.x"))
+    for request in (
+        get("b?q=eq.x"),
+        post("a?q=eq.x", b"y"),
+        b"GET /rest/v1/a?q=eq.x HTTP/1.1\r\n" + USER_HEAD + b"\r\n",
+    ):
         await made.server.raw(request)
         assert made.app.again == []
 
 
 async def test_what_it_does_not_take_is_begun_anew_and_what_nobody_takes_goes_the_ordinary_way(made: Made) -> None:
-    await made.server.raw(get("a?x"))
-    assert bodies(await made.server.raw(get("a?other"))) == [b"other"]
+    await made.server.raw(get("a?q=eq.x"))
+    assert bodies(await made.server.raw(get("a?q=eq.other"))) == [b"other"]
     assert made.app.first == ["GET /rest/v1/a?x", "GET /rest/v1/a?other"]
-    assert bodies(await made.server.raw(get("never?x"))) == [b"ordinary"]
+    assert bodies(await made.server.raw(get("never?q=eq.x"))) == [b"ordinary"]
     assert made.setup.metrics.in_flight() == 0
 
 
 @pytest.mark.parametrize("query", ["raises", "fails", "wait-fails"])
 async def test_what_fails_is_worded_alike(made: Made, query: str) -> None:
-    await made.server.raw(get("a?x"))
-    answer = await made.server.raw(get(f"a?{query}"))
+    await made.server.raw(get("a?q=eq.x"))
+    answer = await made.server.raw(get(f"a?q=eq.{query}"))
     assert answer.startswith(b"HTTP/1.1 404")
     assert b'"code":"not_found"' in answer
     assert made.setup.metrics.in_flight() == 0
 
 
 async def test_what_breaks_tells_nothing_and_is_logged(made: Made) -> None:
-    await made.server.raw(get("a?x"))
-    answer = await made.server.raw(get("a?wait-breaks"))
+    await made.server.raw(get("a?q=eq.x"))
+    answer = await made.server.raw(get("a?q=eq.wait-breaks"))
     assert answer.startswith(b"HTTP/1.1 500")
     assert b"Zero" not in answer
     failed = [line for line in made.setup.lines() if line["event"] == "request_failed"]
@@ -138,7 +148,7 @@ async def test_what_breaks_tells_nothing_and_is_logged(made: Made) -> None:
 
 
 async def test_a_caller_is_looked_at_each_time(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    request = b"GET /rest/v1/a?x HTTP/1.1\r\n" + USER_HEAD + b"\r\n"
+    request = b"GET /rest/v1/a?q=eq.x HTTP/1.1\r\n" + USER_HEAD + b"\r\n"
     assert [await made.status(request) for _ in range(3)] == [200, 200, 200]
     from tests import edge
 
@@ -152,7 +162,7 @@ async def test_a_caller_is_looked_at_each_time(made: Made, monkeypatch: pytest.M
 async def test_each_is_logged_with_its_own_answer(made: Made) -> None:
     before = len(made.setup.lines())
     for query in ("x", "fails", "x"):
-        await made.server.raw(get(f"a?{query}"))
+        await made.server.raw(get(f"a?q=eq.{query}"))
     lines = [line for line in made.setup.lines()[before:] if line["event"] == "request"]
     assert [(line["path"], line["status"], line["role"]) for line in lines] == [
         ("/rest/v1/a", 200, "anon"), ("/rest/v1/a", 404, "anon"), ("/rest/v1/a", 200, "anon"),
@@ -165,16 +175,16 @@ async def test_limits_hold() -> None:
     setup = make(app, rate=RateSettings(per_ip=1, per_user=0, per_key=0, auth_per_ip=0), max_url=30, max_body=4)
     async with running(setup.edge, quick=setup.edge.quick) as server:
         made = Made(setup, app, server)
-        assert await made.status(get("a?x")) == 200
-        assert await made.status(get("a?x")) == 200
-        assert await made.status(get("a?x")) == 429
+        assert await made.status(get("a?q=eq.x")) == 200
+        assert await made.status(get("a?q=eq.x")) == 200
+        assert await made.status(get("a?q=eq.x")) == 429
     free = make(app, max_url=30, max_body=4)
     async with running(free.edge, quick=free.edge.quick) as server:
         made = Made(free, app, server)
-        statuses = [await made.status(get("a?x")) for _ in range(3)]
-        assert [*statuses, await made.status(get("a?" + "x" * 30))] == [200, 200, 200, 414]
-        statuses = [await made.status(post("a?x", b"y" * 4)) for _ in range(3)]
-        assert [*statuses, await made.status(post("a?x", b"y" * 5))] == [200, 200, 200, 413]
+        statuses = [await made.status(get("a?q=eq.x")) for _ in range(3)]
+        assert [*statuses, await made.status(get("a?q=eq." + "x" * 30))] == [200, 200, 200, 414]
+        statuses = [await made.status(post("a?q=eq.x", b"y" * 4)) for _ in range(3)]
+        assert [*statuses, await made.status(post("a?q=eq.x", b"y" * 5))] == [200, 200, 200, 413]
 
 
 async def test_a_full_server_turns_away_and_takes_them_again_when_it_is_not() -> None:
@@ -182,16 +192,16 @@ async def test_a_full_server_turns_away_and_takes_them_again_when_it_is_not() ->
     setup = make(app, max_active=1)
     async with running(setup.edge, quick=setup.edge.quick) as server:
         made = Made(setup, app, server)
-        assert [await made.status(get("a?x")) for _ in range(2)] == [200, 200]
+        assert [await made.status(get("a?q=eq.x")) for _ in range(2)] == [200, 200]
         before = len(setup.lines())
         async with connected(server.port) as (_, writer):
-            writer.write(get("a?wait-long"))
+            writer.write(get("a?q=eq.wait-long"))
             await app.waiting.wait()
-            answers = [await server.raw(get("a?x")) for _ in range(2)]
+            answers = [await server.raw(get("a?q=eq.x")) for _ in range(2)]
         await app.cancelled.wait()
         while setup.metrics.in_flight():
             await asyncio.sleep(0)
-        assert await made.status(get("a?x")) == 200
+        assert await made.status(get("a?q=eq.x")) == 200
     assert [(b" 503 " in answer[:20], b"retry-after: 1\r\n" in answer) for answer in answers] == [(True, True)] * 2
     refused = [line for line in setup.lines()[before:] if line.get("status") == 503]
     assert [(line["path"], line["client_ip"]) for line in refused] == [("/rest/v1/a", "127.0.0.1")] * 2
@@ -201,9 +211,9 @@ async def test_the_path_that_the_server_is_published_under_is_left_each_time() -
     app = App()
     setup = make(app, ServerSettings(public_url="https://example.com/backend"))
     async with running(setup.edge, quick=setup.edge.quick) as server:
-        request = b"GET /backend/rest/v1/a/?x HTTP/1.1\r\n" + HEAD + b"\r\n"
+        request = b"GET /backend/rest/v1/a/?q=eq.x HTTP/1.1\r\n" + HEAD + b"\r\n"
         answers = [plain(await server.raw(request)) for _ in range(3)]
-        await server.raw(request.replace(b"?x", b"?other"))
+        await server.raw(request.replace(b"eq.x", b"eq.other"))
     assert app.first[-1] == "GET /rest/v1/a?other"
     assert b"x-path: /rest/v1/a\r\n" in answers[2]
     assert answers[1] == answers[2]
@@ -213,20 +223,20 @@ async def test_the_path_that_the_server_is_published_under_is_left_each_time() -
 
 
 async def test_who_is_waited_for_is_answered_and_holds_up_what_came_behind(made: Made) -> None:
-    await made.server.raw(get("a?x"))
+    await made.server.raw(get("a?q=eq.x"))
     async with connected(made.server.port) as (reader, writer):
-        writer.write(get("a?wait1"))
+        writer.write(get("a?q=eq.wait1"))
         await made.app.waiting.wait()
-        writer.write(get("a?x"))
+        writer.write(get("a?q=eq.x"))
         assert bodies(await until_quiet(reader, 5)) == [b"wait1", b"x"]
     assert made.app.ordinary == []
 
 
 async def test_a_client_that_goes_away_ends_what_is_done_for_it(made: Made) -> None:
-    await made.server.raw(get("a?x"))
+    await made.server.raw(get("a?q=eq.x"))
     before = len(made.setup.lines())
     async with connected(made.server.port) as (_, writer):
-        writer.write(get("a?wait-long"))
+        writer.write(get("a?q=eq.wait-long"))
         await made.app.waiting.wait()
     await made.app.cancelled.wait()
     while made.setup.metrics.in_flight():
@@ -240,9 +250,9 @@ async def test_what_takes_too_long_is_ended_and_said_so() -> None:
     async with running(setup.edge, quick=setup.edge.quick) as server:
         await server.raw(get("a"))
         for query in ("wait-long", "wait-long"):
-            assert (await server.raw(get(f"a?{query}"))).startswith(b"HTTP/1.1 504")
+            assert (await server.raw(get(f"a?q=eq.{query}"))).startswith(b"HTTP/1.1 504")
         assert app.cancelled.is_set()
-        assert bodies(await server.raw(get("a?x"))) == [b"x"]
+        assert bodies(await server.raw(get("a?q=eq.x"))) == [b"x"]
 
 
 async def test_a_server_that_has_no_more_time_says_so() -> None:
@@ -251,7 +261,7 @@ async def test_a_server_that_has_no_more_time_says_so() -> None:
     async with running(setup.edge, ServerSettings(drain_s=0.2), setup.health, quick=setup.edge.quick) as server:
         await server.raw(get("a"))
         async with connected(server.port) as (reader, writer):
-            writer.write(get("a?wait-long"))
+            writer.write(get("a?q=eq.wait-long"))
             await app.waiting.wait()
             server.server.should_exit = True
             assert (await until_quiet(reader, 10)).startswith(b"HTTP/1.1 503")

@@ -37,7 +37,7 @@ class App:
         self.began = asyncio.Event()
 
     def begin(self, request: Admitted) -> bool:
-        scope, body, settle = request.scope, request.body, request.settle
+        scope, body, settle = request.scope, request.exchange.body, request.settle
         name = scope["path"].removeprefix("/rest/v1/")
         if name == "refused":
             raise NotFound("there is no such thing")

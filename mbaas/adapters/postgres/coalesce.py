@@ -22,6 +22,7 @@ import asyncpg
 from mbaas.adapters.postgres.errors import DRIVER_ERRORS, is_failover, translate
 from mbaas.adapters.postgres.pool import CLEAN, Link, Pool
 from mbaas.core.errors import MbaasError
+from mbaas.core.sql.fragment import Bindable
 from mbaas.core.sql.template import Together
 
 Row: TypeAlias = tuple[str | None, ...]
@@ -40,19 +41,34 @@ _REST_S = 1.0
 _MOST_LANES = 4000
 
 
+Ask: TypeAlias = Callable[[list[Any], Done], bool]
+"""Asks for the one row of a certain statement with these arguments, without waiting: ``Done`` is told. ``False``:
+nothing was asked, it is not possible now. Arguments are ``encoded``."""
+
 _Item: TypeAlias = tuple[list[Any], Done]
 
 
 class _Lane:
-    """What is asked of one text for one role."""
+    """What is asked of one text for one role. begin: has those who wait served."""
 
-    __slots__ = ("busy", "resting_until", "together", "waiting")
+    __slots__ = ("_begin", "busy", "resting_until", "role", "text", "together", "waiting")
 
-    def __init__(self, together: Together | None) -> None:
+    def __init__(self, begin: Callable[[_Lane], None], text: str, role: Any, together: Together | None) -> None:
+        self._begin = begin
+        self.text = text
+        self.role = role
         self.together = together
         self.waiting: deque[_Item] = deque()
         self.busy = False
         self.resting_until = 0.0
+
+    def ask(self, args: list[Any], done: Done) -> bool:
+        """See ``Ask``. done: gets what ``Alone`` would give or raise. What was asked for is done, whoever waits."""
+        self.waiting.append((args, done))
+        if not self.busy:
+            self.busy = True
+            self._begin(self)
+        return True
 
     @property
     def is_read(self) -> bool:
@@ -79,50 +95,26 @@ class Coalescer:
         self._lanes: dict[tuple[str, Any], _Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def submit(self, text: str, args: list[Any], role: Any, done: Done, together: Together | None = None) -> None:
-        """Asks for the one row of a statement that gives exactly one, soon after it was asked for.
-
-        done: gets what ``alone`` would give or raise. Once asked for, a statement runs, whoever still waits for it.
-        together: for many at once, always the same for one text.
-        """
+    def asking(self, text: str, role: Any, together: Together | None = None) -> Ask:
+        """For a statement that gives exactly one row. together: for many at once, always the same for one text."""
         lane = self._lanes.get((text, role))
         if lane is None:
-            lane = self._lane(text, role, together)
-        lane.waiting.append((args, done))
-        if not lane.busy:
-            lane.busy = True
-            self._spawn(self._drain(lane, text, role))
+            if len(self._lanes) >= _MOST_LANES:
+                self._lanes = {key: lane for key, lane in self._lanes.items() if lane.busy}
+            lane = self._lanes[text, role] = _Lane(self._begin, text, role, together)
+        return lane.ask
 
-    async def fetch_row(self, text: str, args: list[Any], role: Any, together: Together | None = None) -> Row:
-        """The same for one who can wait."""
-        future: asyncio.Future[Row] = asyncio.get_running_loop().create_future()
+    def _begin(self, lane: _Lane) -> None:
+        self._spawn(self._drain(lane))
 
-        def done(row: Row | None, error: BaseException | None) -> None:
-            if future.done():
-                return
-            if error is not None:
-                future.set_exception(error)
-            else:
-                assert row is not None, "a statement that shares a round trip gives one row"  # noqa: S101
-                future.set_result(row)
-
-        self.submit(text, args, role, done, together)
-        return await future
-
-    def _lane(self, text: str, role: Any, together: Together | None) -> _Lane:
-        if len(self._lanes) >= _MOST_LANES:
-            self._lanes = {key: lane for key, lane in self._lanes.items() if lane.busy}
-        lane = self._lanes[text, role] = _Lane(together)
-        return lane
-
-    async def _drain(self, lane: _Lane, text: str, role: Any) -> None:
+    async def _drain(self, lane: _Lane) -> None:
         loop = asyncio.get_running_loop()
         try:
             while waiting := lane.waiting:
                 batch = [waiting.popleft() for _ in range(lane.size())]
                 if lane.resting_until > loop.time():
-                    self._each(batch, text, role)
-                elif not await self._send(batch, text, lane, role):
+                    self._each(batch, lane)
+                elif not await self._send(batch, lane):
                     lane.resting_until = loop.time() + _REST_S
         finally:
             lane.busy = False
@@ -130,24 +122,24 @@ class Coalescer:
                 done(None, asyncio.CancelledError())
             lane.waiting.clear()
 
-    async def _send(self, batch: list[_Item], text: str, lane: _Lane, role: Any) -> bool:
+    async def _send(self, batch: list[_Item], lane: _Lane) -> bool:
         """Whether the batch went through as one. Each item has its answer, or runs by itself by now."""
         together = lane.together
         try:
             link = self._pool.take() or await self._pool.wait()
         except MbaasError:
-            self._each(batch, text, role)
+            self._each(batch, lane)
             return False
         asked = [args for args, _ in batch]
         try:
             if together is None or not _is_for(together, asked):
-                rows = await link.connection.fetchmany(text, asked, timeout=_TIMEOUT_S)
+                rows = await link.connection.fetchmany(lane.text, asked, timeout=_TIMEOUT_S)
             else:
                 rows = await link.connection.fetch(together.text, *zip(*asked, strict=True), timeout=_TIMEOUT_S)
         except BaseException as error:
             self._give_back(link, error)
             if _undone(error):
-                self._each(batch, text, role)
+                self._each(batch, lane)
                 return False
             known = isinstance(error, DRIVER_ERRORS)
             for _, done in batch:  # it may have happened, so nobody tries again
@@ -174,14 +166,14 @@ class Coalescer:
         else:
             self._pool.settle(link, CLEAN)
 
-    def _each(self, batch: list[_Item], text: str, role: Any) -> None:
+    def _each(self, batch: list[_Item], lane: _Lane) -> None:
         for item in batch:
-            self._spawn(self._one(item, text, role))
+            self._spawn(self._one(item, lane))
 
-    async def _one(self, item: _Item, text: str, role: Any) -> None:
+    async def _one(self, item: _Item, lane: _Lane) -> None:
         args, done = item
         try:
-            row = await self._alone(text, args, role)
+            row = await self._alone(lane.text, args, lane.role)
         except BaseException as error:
             done(None, error)
             if not isinstance(error, Exception):
@@ -195,6 +187,27 @@ class Coalescer:
         task.add_done_callback(self._tasks.discard)
 
 
+def encoded(args: Sequence[Bindable]) -> list[Any]:
+    """Arguments as the driver takes them."""
+    return [list(arg) if type(arg) is tuple else arg for arg in args]
+
+
+def answered(ask: Ask, args: list[Any]) -> asyncio.Future[Row] | None:
+    """The row that was asked for, for one who can wait; ``None`` when it was not."""
+    future: asyncio.Future[Row] = asyncio.get_running_loop().create_future()
+
+    def done(row: Row | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            assert row is not None, "a statement that shares a round trip gives one row"  # noqa: S101
+            future.set_result(tuple(row))
+
+    return future if ask(args, done) else None
+
+
 def _is_for(together: Together, asked: list[list[Any]]) -> bool:
     """Whether it is of use for these, and no two of them have the same in what has to differ."""
     places = together.distinct
@@ -205,7 +218,7 @@ def _is_for(together: Together, asked: list[list[Any]]) -> bool:
 
 def _tell(batch: list[_Item], rows: Sequence[Any]) -> None:
     for (_, done), row in zip(batch, rows, strict=True):
-        done(tuple(row), None)
+        done(row, None)
 
 
 def _undone(error: BaseException) -> bool:

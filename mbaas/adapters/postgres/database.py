@@ -12,7 +12,7 @@ import contextlib
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NoReturn
 
 import asyncpg
@@ -22,9 +22,11 @@ from mbaas.adapters.postgres.coalesce import (
     LINKS,
     LOCK_TIMEOUT_S,
     STATEMENT_TIMEOUT_S,
+    Ask,
     Coalescer,
-    Done,
     Row,
+    answered,
+    encoded,
 )
 from mbaas.adapters.postgres.connection import connect
 from mbaas.adapters.postgres.errors import DRIVER_ERRORS, is_failover, translate
@@ -75,11 +77,11 @@ class Transaction:
 
     async def fetch_row(self, statement: Statement) -> Row | None:
         """The first row as text, ``None`` when there is none."""
-        row = await self._do("fetchrow", statement.text, *_encode(statement.args))
+        row = await self._do("fetchrow", statement.text, *encoded(statement.args))
         return None if row is None else tuple(row)
 
     async def fetch_rows(self, statement: Statement) -> list[Row]:
-        return [tuple(row) for row in await self._do("fetch", statement.text, *_encode(statement.args))]
+        return [tuple(row) for row in await self._do("fetch", statement.text, *encoded(statement.args))]
 
     async def execute(self, script: str) -> None:
         """Code of ours without values, possibly several statements."""
@@ -221,11 +223,11 @@ class Database:
 
         role: for whom, which decides how long it may take. patient: it leaves some connections to others.
         """
-        row = await self._run("fetchrow", statement.text, _encode(statement.args), role, patient=patient)
+        row = await self._run("fetchrow", statement.text, encoded(statement.args), role, patient=patient)
         return None if row is None else tuple(row)
 
     async def fetch_rows(self, statement: Statement, *, role: Role = "service_role") -> list[Row]:
-        return [tuple(row) for row in await self._run("fetch", statement.text, _encode(statement.args), role)]
+        return [tuple(row) for row in await self._run("fetch", statement.text, encoded(statement.args), role)]
 
     def fetch_shared(
         self, text: str, args: tuple[Bindable, ...], *, role: Role, together: Together | None = None
@@ -235,9 +237,9 @@ class Database:
 
         together: does the same for many at once (``mbaas.core.sql.template``).
         """
-        if self._coalescer is None:
-            return self._alone(text, _encode(args), role)
-        return self._coalescer.fetch_row(text, _encode(args), role, self._known(together))
+        ask = self.asking(text, role=role, short=True, together=together)
+        row = None if ask is None else answered(ask, encoded(args))
+        return self._alone(text, encoded(args), role) if row is None else row
 
     def fetch_list(self, text: str, args: tuple[Bindable, ...], *, role: Role) -> Awaitable[Row]:
         """The one row of a read that always gives one and may take long. It leaves some connections to others.
@@ -245,7 +247,7 @@ class Database:
         Where it has to wait for one, it may share its round trip with others of the same text.
         """
         ask = self._patiently if self._lists is None else self._lists.fetch_row
-        return ask(text, _encode(args), role)
+        return ask(text, encoded(args), role)
 
     async def execute(self, script: str) -> None:
         """Code of ours without values, possibly several statements. What it sets ends with it."""
@@ -273,17 +275,16 @@ class Database:
         if commit:
             transaction.committed()
 
-    def submit_shared(
-        self, text: str, args: Sequence[Bindable], done: Done, *, role: Role, together: Together | None = None
-    ) -> bool:
-        """As ``fetch_shared``, for one who does not wait. ``False``: nothing was asked, statements do not share.
+    def asking(self, text: str, *, role: Role, short: bool, together: Together | None = None) -> Ask | None:
+        """What ``fetch_shared`` does of a text that is short, else ``fetch_list``, for one who does not wait.
 
-        args: a list is taken as it is, each of its values a text, a list of texts or ``None``.
+        ``None``: statements do not share round trips here.
         """
-        if self._coalescer is None:
-            return False
-        self._coalescer.submit(text, args if type(args) is list else _encode(args), role, done, self._known(together))
-        return True
+        if self._coalescer is None or self._lists is None:
+            return None
+        if short:
+            return self._coalescer.asking(text, role, self._known(together))
+        return self._lists.asking(text, role)
 
     def _known(self, together: Together | None) -> Together | None:
         """``None`` for one that this server does not know."""
@@ -396,10 +397,6 @@ class Database:
             raise translate(error) from error
         finally:
             connection.terminate()
-
-
-def _encode(args: Sequence[Bindable]) -> list[Any]:
-    return [list(arg) if type(arg) is tuple else arg for arg in args]
 
 
 def _raise(error: BaseException, connection: Any, *, read_only: bool = False) -> NoReturn:

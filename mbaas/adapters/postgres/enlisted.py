@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import TypeAlias
 
-from mbaas.adapters.postgres.coalesce import Done, Row
+from mbaas.adapters.postgres.coalesce import Ask, Row
 from mbaas.adapters.postgres.database import Database, Transaction
 from mbaas.core.errors import DatabaseError, Timeout
 from mbaas.core.identity import Identity, Role
@@ -44,10 +44,8 @@ class Enlisted:
     async def fetch_list(self, text: str, args: tuple[Bindable, ...], *, role: Role) -> Row:
         return await self.fetch_shared(text, args, role=role)
 
-    def submit_shared(
-        self, text: str, args: Sequence[Bindable], done: Done, *, role: Role, together: Together | None = None
-    ) -> bool:
-        return False
+    def asking(self, text: str, *, role: Role, short: bool, together: Together | None = None) -> Ask | None:
+        return None
 
     @contextlib.asynccontextmanager
     async def transaction(

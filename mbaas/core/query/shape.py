@@ -25,7 +25,7 @@ _FIXED = ("is.", "not.is.")
 _ANY = Path("")
 _WORDS = WORDS - {"distance"}
 _LONG = _WORDS - {"cursor", "search"}  # their values are looked into
-_PLAIN = re.compile(rb"(=(?:eq|neq|gte?|lte?|isdistinct)\.)([!-$'-*,-~]*)")
+_PLAIN = re.compile(rb"(=(?:eq|neq|gte?|lte?|isdistinct)\.)([!\"$'-*,-~]*)")
 _MARK = "\0"  # a query string with a NUL is refused, so no literal of a caller holds one
 
 

@@ -8,7 +8,7 @@ rules and goes with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
@@ -71,7 +71,6 @@ class Shapes:
         self._grants = grants
         self._hooked = hooked
         self._known: dict[Hashable, Prepared | None] = {}
-        self.kept: dict[Hashable, Any] = {}
 
     def read(
         self,
@@ -170,12 +169,6 @@ class Shapes:
 
         prepared = self._find(key, len(query_string) + sum(map(len, payload.columns)), make)
         return None if prepared is None else (prepared, prepared.template.bind((*literals, payload.text), identity))
-
-    def keep(self, key: Hashable, value: Any) -> None:
-        """Something that others found out of these shapes, in ``kept``, for as long as this snapshot holds."""
-        if len(self.kept) >= MAX_SHAPES:
-            self.kept = dict(list(self.kept.items())[MAX_SHAPES // 2 :])
-        self.kept[key] = value
 
     def _find(self, key: Hashable, chars: int, make: Callable[[], Prepared | None]) -> Prepared | None:
         """What is kept under the key, made when asked for the first time. chars: of the key, as callers chose it."""

@@ -9,8 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Awaitable, Callable, Sequence
 
-from mbaas.adapters.postgres.coalesce import Done as RowDone
-from mbaas.adapters.postgres.coalesce import Row
+from mbaas.adapters.postgres.coalesce import Ask, Row
 from mbaas.adapters.postgres.enlisted import Door, Enlisted
 from mbaas.core.errors import DatabaseError, MbaasError
 from mbaas.core.identity import Identity, Role
@@ -107,12 +106,10 @@ class Records:
             raise NotSingular(page.rows)
         return page
 
-    def submit(self, prepared: Prepared, args: Sequence[Bindable], role: Role, done: RowDone) -> bool:
-        """Asks for the row of one that is short, without waiting: ``done`` is told. ``False``: not possible here."""
+    def asking(self, prepared: Prepared, role: Role) -> Ask | None:
+        """How to ask for the row of a read, or of anything short, without waiting; ``None``: not possible here."""
         template = prepared.template
-        return prepared.short and self._database.submit_shared(
-            template.text, args, done, role=role, together=template.together
-        )
+        return self._database.asking(template.text, role=role, short=prepared.short, together=template.together)
 
     async def write_prepared(self, found: Found, role: Role) -> Written:
         """As ``insert`` and ``update``, of a shape that is known."""

@@ -9,12 +9,11 @@ from __future__ import annotations
 import abc
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
-from mbaas.adapters.postgres.coalesce import Row
+from mbaas.adapters.postgres.coalesce import Done, Row, encoded
 from mbaas.config.settings import RestSettings
 from mbaas.core.errors import DatabaseError, QueryError, SchemaChanged
 from mbaas.core.identity import Identity
@@ -23,10 +22,9 @@ from mbaas.core.query.errors import NotSingular
 from mbaas.core.query.headers import parse_content_type
 from mbaas.core.query.limits import Limits
 from mbaas.core.query.parse import parse_parameters, split_query
-from mbaas.core.query.shape import cut, shape_of
-from mbaas.core.query.types import InsertQuery, Media, Payload, Preferences
+from mbaas.core.query.shape import shape_of
+from mbaas.core.query.types import InsertQuery, Payload
 from mbaas.core.rules.ruleset import RuleSet
-from mbaas.core.sql.fragment import Bindable
 from mbaas.http.exchange import Admitted, Again
 from mbaas.http.heads import head_of
 from mbaas.http.idempotency import HEADER
@@ -40,9 +38,8 @@ from mbaas.modules.records.service import Records, in_our_words
 Anew: TypeAlias = Callable[[Asked, RuleSet, DatabaseError | SchemaChanged], Awaitable[Reply]]
 """The answer after a statement, planned by that snapshot, failed like that. Raises the error when it stands."""
 
-Shape: TypeAlias = tuple[bytes, ...]
-
-_MOST_BOUND = 100
+_MOST_REPLIES = 100  # of one shape, that are kept
+_MOST_BODIES = 100
 
 
 class ShortWay:
@@ -63,21 +60,21 @@ class ShortWay:
         head = head_of(scope)
         if not isinstance(identity, Identity) or HEADER in head.fields:
             return False
-        asked = self.read(scope, request.body, identity)
+        asked = self.read(scope, request.exchange.body, identity)
         if len(asked.names) != 1 or asked.media.explain is not None or asked.method not in _KINDS:
             return False
         key = (self, asked.method, asked.names[0])
-        again: _Same | None = head.memo.get(key)
-        if again is None:
-            again = head.memo[key] = _KINDS[asked.method](self, asked, asked.names[0])
-        return again if again.first(request, asked, identity) else False
+        same: _Same | None = head.memo.get(key)
+        if same is None:
+            same = head.memo[key] = _KINDS[asked.method](self, asked, asked.names[0])
+        return same.first(request, asked, identity)
 
     def failed(self, error: BaseException, request: Admitted, identity: Identity, rules: RuleSet) -> None:
         """Settles a request whose statement failed, perhaps by doing it again."""
         if not isinstance(error, DatabaseError | SchemaChanged):
             request.settle(error)
             return
-        asked = self.read(request.scope, request.body, identity)
+        asked = self.read(request.scope, request.exchange.body, identity)
 
         def done(task: asyncio.Future[Reply]) -> None:
             self._waiting.discard(task)
@@ -92,119 +89,141 @@ class ShortWay:
         return read_head(scope, _all_of(body), identity, self._prefix, self._rest)
 
 
-class _Kept:
-    """A shape by the bytes of its query string. places: which argument is which literal."""
+class _Line:
+    """Requests of one head whose lines have one shape: what was prepared for them, by whom it was asked for."""
 
-    __slots__ = ("places", "prepared")
+    __slots__ = ("_args", "_identity", "_places", "_role", "ask", "prepared", "same", "shapes")
 
-    def __init__(self, prepared: Prepared) -> None:
+    def __init__(self, same: _Same, shapes: Shapes, prepared: Prepared, identity: Identity) -> None:
+        self.same = same
+        self.shapes = shapes
         self.prepared = prepared
-        self.places = [(place, source) for place, source in enumerate(prepared.template.sources) if type(source) is int]
+        self._role = identity.role
+        self.ask = same.records.asking(prepared, identity.role) or _not_possible
+        self._identity: Identity | None = None
+        self._args: list[Any] = []
+        self._places = [
+            (place, source) for place, source in enumerate(prepared.template.sources) if type(source) is int
+        ]
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is of the rules that hold now."""
+        return self.same.records.shapes is self.shapes
+
+    def args(self, identity: Identity, literals: list[bytes], body: str | None = None) -> list[Any] | None:
+        """What is bound for one of these requests; ``None`` when it is asked for in another role."""
+        if identity is not self._identity:
+            if identity.role != self._role:
+                return None
+            count = len(literals) + (body is not None)
+            values = self.prepared.template.bind(("",) * count, identity)
+            self._args = encoded(values)
+            self._identity = identity
+        args = self._args.copy()
+        for place, number in self._places:
+            args[place] = literals[number].decode() if number < len(literals) else body
+        return args
 
 
 class _Same(abc.ABC):
     """Requests of one method to one collection, with one head."""
 
     def __init__(self, way: ShortWay, asked: Asked, name: str) -> None:
-        self._way = way
-        self._records = way.records
-        self._name = name
-        self._said = asked.said
-        self._group = _group(asked.method, name, asked.preferences, asked.media)
-        self._identity: Identity | None = None
-        self._bound: dict[_Kept, list[Any]] = {}
+        self.way = way
+        self.records = way.records
+        self.name = name
+        self.said = asked.said
 
     @abc.abstractmethod
-    def first(self, request: Admitted, asked: Asked, identity: Identity) -> bool:
-        """Begins to answer it, and remembers what was prepared for it."""
+    def first(self, request: Admitted, asked: Asked, identity: Identity) -> bool | Again:
+        """Begins to answer it, with what can be said of others like it."""
 
-    @abc.abstractmethod
-    def __call__(self, request: Admitted, identity: Identity) -> bool:
-        """Begins to answer it when its shape was prepared before (``mbaas.http.exchange.Again``)."""
-
-    def _args(self, kept: _Kept, identity: Identity, literals: list[str]) -> list[Any]:
-        if identity is not self._identity or len(self._bound) > _MOST_BOUND:
-            self._identity, self._bound = identity, {}
-        bound = self._bound.get(kept)
-        if bound is None:
-            values = kept.prepared.template.bind(tuple(literals), identity)
-            bound = self._bound[kept] = [list(value) if isinstance(value, tuple) else value for value in values]
-        args = bound.copy()
-        for place, number in kept.places:
-            args[place] = literals[number]
-        return args
-
-    def _literals(self, query: bytes) -> tuple[Shape, list[str]] | None:
-        """A query string cut; ``None`` when the literals are not all of its shape's."""
-        shaped = shape_of(split_query(query, self._way.limits), self._way.limits)
-        shape, found = cut(query)
-        literals = [literal.decode() for literal in found]
-        return None if shaped is None or list(shaped[1]) != literals else (shape, literals)
+    def _is_cut(self, request: Admitted) -> bool:
+        """Whether the literals of the line are those of its shape, all of them."""
+        exchange, limits = request.exchange, self.way.limits
+        shaped = shape_of(split_query(exchange.query, limits), limits)
+        return shaped is not None and list(shaped[1]) == [literal.decode() for literal in exchange.literals]
 
 
 class _Reads(_Same):
     """GET."""
 
-    def first(self, request: Admitted, asked: Asked, identity: Identity) -> bool:
-        shapes = self._records.shapes
-        found = None
+    def first(self, request: Admitted, asked: Asked, identity: Identity) -> bool | Again:
+        shapes, found = self.records.shapes, None
         if b"range" not in asked.head:
             found = shapes.read(
-                self._name, asked.query, identity, preferences=asked.preferences, media=asked.media,
-                limits=self._way.limits,
+                self.name, asked.query, identity, preferences=asked.preferences, media=asked.media,
+                limits=self.way.limits,
             )  # fmt: skip
-        if found is None or not self._send(shapes, *found, request, identity):
+        if found is None:
             return False
-        same = self._literals(request.query)
-        if same is not None:
-            shapes.keep((self._group, identity.role, same[0]), _Kept(found[0]))
-        return True
+        read = _Read(self, shapes, found[0], identity)
+        read.send(encoded(found[1]), request, identity)
+        return read if self._is_cut(request) else True
+
+
+class _Read(_Line):
+    """Reads of one shape. replies: to those that differ in nothing but the body."""
+
+    __slots__ = ("_replies",)
+
+    def __init__(self, same: _Same, shapes: Shapes, prepared: Prepared, identity: Identity) -> None:
+        super().__init__(same, shapes, prepared, identity)
+        whole = prepared.cut is None and same.said.media.kind == "json"
+        self._replies: dict[tuple[str | None, ...], Reply] | None = {} if whole else None
 
     def __call__(self, request: Admitted, identity: Identity) -> bool:
-        shapes = self._records.shapes
-        shape, literals = cut(request.query)
-        kept = shapes.kept.get((self._group, identity.role, shape))
-        if kept is None:
+        """See ``mbaas.http.exchange.Again``."""
+        args = self.args(identity, request.exchange.literals)
+        if args is None or not self.holds:
             return False
-        args = self._args(kept, identity, [literal.decode() for literal in literals])
-        return self._send(shapes, kept.prepared, args, request, identity)
-
-    def _send(
-        self, shapes: Shapes, prepared: Prepared, args: Sequence[Bindable], request: Admitted, identity: Identity
-    ) -> bool:
-        def told(row: Row | None, error: BaseException | None) -> None:
-            if error is not None:
-                self._way.failed(error, request, identity, shapes.rules)
-                return
-            try:
-                request.settle(self._reply(row, prepared, request))
-            except QueryError as refused:
-                request.settle(refused)
-
-        if not self._records.submit(prepared, args, identity.role, told):
-            request.wait(self._waited(shapes, prepared, args, request, identity))
+        self.send(args, request, identity)
         return True
 
-    async def _waited(
-        self, shapes: Shapes, prepared: Prepared, args: Sequence[Bindable], request: Admitted, identity: Identity
-    ) -> Reply:
-        try:
-            row = await self._records.fetch(prepared, args, identity.role)
-        except (DatabaseError, SchemaChanged) as error:
-            asked = self._way.read(request.scope, request.body, identity)
-            return named(await self._way.anew(asked, shapes.rules, error), asked.said.profile)
-        return self._reply(row, prepared, request)
+    def send(self, args: list[Any], request: Admitted, identity: Identity) -> None:
+        def told(row: Row | None, error: BaseException | None) -> None:
+            if error is not None:
+                self.same.way.failed(error, request, identity, self.shapes.rules)
+                return
+            try:
+                reply = self._reply(row, request)
+            except QueryError as refused:
+                request.settle(refused)
+            else:
+                request.settle(reply)
 
-    def _reply(self, row: Row | None, prepared: Prepared, request: Admitted) -> Reply:
+        if not self.ask(args, told):
+            request.wait(self._waited(args, request, identity))
+
+    async def _waited(self, args: list[Any], request: Admitted, identity: Identity) -> Reply:
+        same = self.same
+        try:
+            row = await same.records.fetch(self.prepared, args, identity.role)
+        except (DatabaseError, SchemaChanged) as error:
+            asked = same.way.read(request.scope, request.exchange.body, identity)
+            return named(await same.way.anew(asked, self.shapes.rules, error), asked.said.profile)
+        return self._reply(row, request)
+
+    def _reply(self, row: Row | None, request: Admitted) -> Reply:
         """Raises NotSingular, RangeInvalid."""
-        said = self._said
+        replies = self._replies
+        if replies is not None and row is not None:
+            like = replies.get(row[1:3])
+            if like is not None:
+                return Reply(like.status, (row[0] or "null").encode(), like.headers, like.content_type)
+        prepared, said = self.prepared, self.same.said
         page = page_of(row, prepared.keys or (), prepared.cut)
         if prepared.answer.singular and page.rows != 1:
             raise NotSingular(page.rows)
         reply = listed(said, page, prepared.offset)
         if page.after is not None:
-            reply = replace(reply, headers=(*reply.headers, next_page(request.query, page.after)))
-        return reply if said.profile is None else named(reply, said.profile)
+            reply = replace(reply, headers=(*reply.headers, next_page(request.exchange.query, page.after)))
+        if said.profile is not None:
+            reply = named(reply, said.profile)
+        if replies is not None and row is not None and len(replies) < _MOST_REPLIES:
+            replies[row[1:3]] = replace(reply, body=b"")
+        return reply
 
 
 class _Writes(_Same):
@@ -212,16 +231,16 @@ class _Writes(_Same):
 
     def __init__(self, way: ShortWay, asked: Asked, name: str) -> None:
         super().__init__(way, asked, name)
-        self._content = parse_content_type(asked.text(b"content-type"))
-        self._inserts = asked.method == "POST"
+        self.content = parse_content_type(asked.text(b"content-type"))
+        self.inserts = asked.method == "POST"
 
-    def first(self, request: Admitted, asked: Asked, identity: Identity) -> bool:
-        shapes, way = self._records.shapes, self._way
-        parameters = parse_parameters(request.query, way.limits)
-        payload = self._payload(request.body, parameters.columns)
-        if self._inserts:
+    def first(self, request: Admitted, asked: Asked, identity: Identity) -> bool | Again:
+        shapes, way, exchange = self.records.shapes, self.way, request.exchange
+        parameters = parse_parameters(exchange.query, way.limits)
+        payload = self.payload(exchange.body, parameters.columns)
+        if self.inserts:
             query = InsertQuery(
-                collection=self._name,
+                collection=self.name,
                 payload=payload.text,
                 columns=payload.columns,
                 on_conflict=parameters.on_conflict,
@@ -229,64 +248,74 @@ class _Writes(_Same):
                 preferences=asked.preferences,
                 media=asked.media,
             )
-            found = shapes.insert(query, payload, request.query, identity)
+            found = shapes.insert(query, payload, exchange.query, identity)
         else:
             found = shapes.update(
-                self._name, request.query, payload, identity, preferences=asked.preferences, media=asked.media,
+                self.name, exchange.query, payload, identity, preferences=asked.preferences, media=asked.media,
                 limits=way.limits,
             )  # fmt: skip
-        if found is None or not self._send(shapes, *found, payload, request, identity):
+        if found is None:
             return False
-        same = self._literals(request.query)
-        if same is not None and not (self._inserts and same[1]):
-            key = (self._group, identity.role, same[0])
-            shapes.keep(key, parameters.columns or ())
-            shapes.keep((*key, payload.columns, payload.rows), _Kept(found[0]))
-        return True
-
-    def __call__(self, request: Admitted, identity: Identity) -> bool:
-        shape, literals = cut(request.query)
-        key = (self._group, identity.role, shape)
-        shapes = self._records.shapes
-        columns = shapes.kept.get(key)
-        if columns is None:
+        line = _Line(self, shapes, found[0], identity)
+        if not self.send(line, encoded(found[1]), payload, request, identity):
             return False
-        payload = self._payload(request.body, columns or None)
-        kept = shapes.kept.get((*key, payload.columns, payload.rows))
-        if kept is None:
-            return False
-        values = [*[literal.decode() for literal in literals], payload.text]
-        return self._send(shapes, kept.prepared, self._args(kept, identity, values), payload, request, identity)
+        if not self._is_cut(request) or (self.inserts and exchange.literals):
+            return True
+        before = exchange.known[1] if exchange.known is not None else None
+        write = before if isinstance(before, _Write) else _Write(self, parameters.columns or None)
+        write.add(payload, line)
+        return write
 
-    def _payload(self, body: bytes, columns: Sequence[str] | None) -> Payload:
-        parse = parse_insert if self._inserts else parse_update
-        return parse(body, self._content, columns=columns, limits=self._way.limits)
+    def payload(self, body: bytes, columns: Sequence[str] | None) -> Payload:
+        parse = parse_insert if self.inserts else parse_update
+        return parse(body, self.content, columns=columns, limits=self.way.limits)
 
-    def _send(
-        self, shapes: Shapes, prepared: Prepared, args: Sequence[Bindable], payload: Payload, request: Admitted,
-        identity: Identity,
-    ) -> bool:  # fmt: skip
-        said = self._said
+    def send(self, line: _Line, args: list[Any], payload: Payload, request: Admitted, identity: Identity) -> bool:
+        said = self.said
 
         def told(row: Row | None, error: BaseException | None) -> None:
             if error is not None:
                 error = in_our_words(error) if isinstance(error, DatabaseError) else error
-                self._way.failed(error, request, identity, shapes.rules)
+                self.way.failed(error, request, identity, line.shapes.rules)
                 return
-            written = written_of(row, prepared.keys)
-            reply = inserted(said, self._name, written, payload) if self._inserts else updated(said, written, payload)
+            written = written_of(row, line.prepared.keys)
+            reply = inserted(said, self.name, written, payload) if self.inserts else updated(said, written, payload)
             request.settle(reply if said.profile is None else named(reply, said.profile))
 
-        return self._records.submit(prepared, args, identity.role, told)
+        return line.prepared.short and line.ask(args, told)
+
+
+class _Write:
+    """Writes of one shape: a line for each of the sets of fields that came."""
+
+    __slots__ = ("_columns", "_lines", "_writes")
+
+    def __init__(self, writes: _Writes, columns: Sequence[str] | None) -> None:
+        self._writes = writes
+        self._columns = columns
+        self._lines: dict[tuple[tuple[str, ...], int | None], _Line] = {}
+
+    def add(self, payload: Payload, line: _Line) -> None:
+        if len(self._lines) >= _MOST_BODIES:
+            self._lines.clear()
+        self._lines[payload.columns, payload.rows] = line
+
+    def __call__(self, request: Admitted, identity: Identity) -> bool:
+        """See ``mbaas.http.exchange.Again``."""
+        exchange = request.exchange
+        payload = self._writes.payload(exchange.body, self._columns)
+        line = self._lines.get((payload.columns, payload.rows))
+        if line is None or not line.holds:
+            return False
+        args = line.args(identity, exchange.literals, payload.text)
+        return args is not None and self._writes.send(line, args, payload, request, identity)
 
 
 _KINDS: dict[str, type[_Same]] = {"GET": _Reads, "POST": _Writes, "PATCH": _Writes}
 
 
-@lru_cache(maxsize=1000)
-def _group(method: str, name: str, preferences: Preferences, media: Media) -> object:
-    """Stands for these four in keys: it is looked up much faster."""
-    return object()
+def _not_possible(_: list[Any], __: Done) -> bool:
+    return False
 
 
 def _all_of(body: bytes) -> Receive:
