@@ -33,19 +33,22 @@ def json_access_log(writer: LineWriter) -> AccessLog:
 
     There is no query string: filters hold personal data, and links hold secrets.
     """
-    second, stamp = -1, ""
+    since, until, stamp = 0.0, 0.0, ""  # one millisecond
 
     def write(
         method: str, path: str, status: int, seconds: float, request_id: str, client_ip: str, caller: object
     ) -> None:
-        nonlocal second, stamp
+        nonlocal since, until, stamp
         now = time.time()
-        if (whole := int(now)) != second:
-            second, stamp = whole, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
+        if not since <= now < until:
+            milliseconds = int(now * 1000)
+            since, until = milliseconds / 1000, (milliseconds + 1) / 1000
+            whole, part = divmod(milliseconds, 1000)
+            stamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{part:03d}"
         asked = _asked(method, path)
         who = _who(client_ip, caller.role, caller.user_id) if isinstance(caller, Identity) else _who(client_ip)
         writer.write(
-            f'{{"time":"{stamp}.{int((now - whole) * 1000):03d}Z",{asked}'
+            f'{{"time":"{stamp}Z",{asked}'
             f',"status":{status},"duration_ms":{seconds * 1000:.2f},"request_id":"{request_id}",{who}}}'
         )
 

@@ -48,20 +48,17 @@ class KnownHeads:
         self._known: dict[bytes, Head] = {}
         self._with_body: dict[tuple[Header, ...], Head] = {}
         self._blocks: dict[bytes, Head] = {}  # of those, without the digits of their length
-        self._lines: dict[tuple[Head, Shape], Any] = {}
+        self.lines: dict[tuple[Head, Shape], Any] = {}
+        """What was kept of requests with that head whose lines leave that shape."""
 
     def get(self, block: bytes) -> Head | None:
         return self._known.get(block)
 
-    def known(self, head: Head, shape: Shape) -> Any:
-        """What was kept of requests with that head whose lines leave that shape."""
-        return self._lines.get((head, shape))
-
     def keep(self, head: Head, shape: Shape, known: Any) -> None:
         if sum(map(len, shape)) <= MAX_BYTES:
-            if len(self._lines) >= MAX_LINES:
-                self._lines = dict(list(self._lines.items())[MAX_LINES // 2 :])
-            self._lines[head, shape] = known
+            if len(self.lines) >= MAX_LINES:
+                self.lines = dict(list(self.lines.items())[MAX_LINES // 2 :])
+            self.lines[head, shape] = known
 
     def of(self, headers: list[Header]) -> Head:
         """The head of a request with a body: known by its fields, but for the length of the body, which it lacks."""

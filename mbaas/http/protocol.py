@@ -145,10 +145,11 @@ class Protocol(HttpToolsProtocol):
             self._task.cancel("the client went away")
 
     def data_received(self, data: bytes) -> None:
-        if not self.pace.holds(self, data):
+        if self.pace.holds(self, data):
+            if self.queued > MAX_QUEUED:
+                self.flow.pause_reading()
+        else:
             self._look(data)
-        elif self.queued > MAX_QUEUED:
-            self.flow.pause_reading()
 
     def look(self, data: bytes) -> None:
         """Take what came. It comes late, when the client may have gone."""
@@ -191,25 +192,24 @@ class Protocol(HttpToolsProtocol):
     def _whole_request(self, data: bytes) -> bool:
         """A request in one piece whose headers came before, byte for byte: only its target, and the length of its body
         and the body itself, are new. ``False``: not taken."""
-        end = data.find(_VERSION)
-        body = b""
-        if data.startswith(b"GET "):
-            block = data[end:]
-            if block == self._block:
-                head: Head | None = self._head
-            else:
-                head = self.heads.get(block)
-                if head is not None:
-                    self._block, self._head = block, head
-        elif data.startswith(_WITH_BODY):
-            head, body = self.heads.with_body(data, end)
+        head, body = self._head, b""
+        if head is not None and data.startswith(b"GET ") and data.endswith(self._block):
+            line = data[: -len(self._block)]  # more than the line, if it is: then that is not plain
         else:
+            end = data.find(_VERSION)
+            line = data[:end]
+            if data.startswith(b"GET "):
+                head = self.heads.get(data[end:])
+                if head is not None:
+                    self._block, self._head = data[end:], head
+            elif data.startswith(_WITH_BODY):
+                head, body = self.heads.with_body(data, end)
+            else:
+                return False
+        if head is None or self._busy:
             return False
-        if head is None or end < 0 or self._busy:
-            return False
-        line = data[:end]
         shape, literals = cut(line)
-        known = self.heads.known(head, shape)
+        known = self.heads.lines.get((head, shape))
         if known is None and _PLAIN.fullmatch(line) is None:
             return False
         if self._head_timer is not None:
@@ -218,7 +218,7 @@ class Protocol(HttpToolsProtocol):
         pending = Pending(self, self.peer, head, line, shape, literals, known, body)
         if not self._take(pending):
             self.expect_100_continue = False
-            if body or not line.startswith(b"GET"):
+            if not line.startswith(b"GET"):
                 self.headers = [*head.headers, (b"content-length", b"%d" % len(body))]
                 self._release(pending)
             else:
@@ -308,7 +308,7 @@ class Protocol(HttpToolsProtocol):
             head = self.heads.of(self.headers)
             line = b"%b %b" % (method.encode(), self.url)
             shape, literals = cut(line)
-            known = self.heads.known(head, shape)
+            known = self.heads.lines.get((head, shape))
             self._held = Pending(self, self.peer, head, line, shape, literals, known)
             self._learn = None if head.fields.keys() & _BODY - {b"content-length"} else head
             return
