@@ -33,7 +33,7 @@ Done: TypeAlias = Callable[[Row | None, BaseException | None], None]
 
 LINKS = 4
 MOST = 64  # of one batch: what arrives meanwhile must not wait long
-FEW = 8  # writes, of which a batch takes half of those that wait
+FEW = 8  # so many are not halved
 LOCK_TIMEOUT_S = 0.05
 STATEMENT_TIMEOUT_S = 0.25
 _TIMEOUT_S = 10.0  # of a server that does not answer at all
@@ -49,9 +49,10 @@ _Item: TypeAlias = tuple[list[Any], Done]
 
 
 class _Lane:
-    """What is asked of one text for one role. begin: has those who wait served."""
+    """What is asked of one text for one role. begin: has those who wait served. told: the size of the batch that was
+    told last."""
 
-    __slots__ = ("_begin", "busy", "resting_until", "role", "text", "together", "waiting")
+    __slots__ = ("_begin", "busy", "resting_until", "role", "text", "together", "told", "waiting")
 
     def __init__(self, begin: Callable[[_Lane], None], text: str, role: Any, together: Together | None) -> None:
         self._begin = begin
@@ -60,6 +61,7 @@ class _Lane:
         self.together = together
         self.waiting: deque[_Item] = deque()
         self.busy = False
+        self.told = 0
         self.resting_until = 0.0
 
     def ask(self, args: list[Any], done: Done) -> bool:
@@ -76,13 +78,14 @@ class _Lane:
         return self.together is not None and not self.together.writes
 
     def size(self) -> int:
-        """Of the next batch.
+        """Of the next batch: half of all, so that PostgreSQL has one half to do while we have the other.
 
-        Half of the writes that wait, so that PostgreSQL has the other half to do while these are answered: each takes
-        it about as long as it takes us. Reads take it a quarter, and a larger batch costs less.
+        Of reads, those who were told last are among them: they are about to ask again. Left to themselves all came to
+        be in one batch, and each of the two waited while the other had it.
         """
         waiting = len(self.waiting)
-        return min(waiting, MOST if self.is_read else min(max(FEW, waiting // 2), MOST))
+        half = (waiting + self.told + 1) // 2 if self.is_read else waiting // 2
+        return min(waiting, max(FEW, half), MOST)
 
 
 class Coalescer:
@@ -148,6 +151,7 @@ class Coalescer:
                 raise
             return False
         self._pool.release(link)
+        lane.told = len(batch)
         if len(rows) != len(batch):
             raise RuntimeError("a statement that shares a round trip gives one row")
         if not lane.is_read:
