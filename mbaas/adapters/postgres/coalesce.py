@@ -28,8 +28,8 @@ from mbaas.core.sql.template import Together
 Row: TypeAlias = tuple[str | None, ...]
 Alone: TypeAlias = Callable[[str, list[Any], Any], Awaitable[Row]]
 """Runs one statement by itself: its text, its arguments, for whom."""
-Done: TypeAlias = Callable[[Row | None, BaseException | None], None]
-"""Told once, in the loop: the row, or what went wrong. It raises nothing."""
+Told: TypeAlias = Callable[[Any, Row | None, BaseException | None], None]
+"""Told once, in the loop: for whom it was asked, and the row or what went wrong. It raises nothing."""
 
 LINKS = 4
 MOST = 64  # of one batch: what arrives meanwhile must not wait long
@@ -41,11 +41,12 @@ _REST_S = 1.0
 _MOST_LANES = 4000
 
 
-Ask: TypeAlias = Callable[[list[Any], Done], bool]
-"""Asks for the one row of a certain statement with these arguments, without waiting: ``Done`` is told. ``False``:
-nothing was asked, it is not possible now. Arguments are ``encoded``."""
+Ask: TypeAlias = Callable[[list[Any], Told, Any], bool]
+"""Asks for the one row of a certain statement with these arguments, without waiting: ``Told`` is told, for whom it was.
+``False``: nothing was asked, it is not possible now. Arguments are ``encoded``."""
 
-_Item: TypeAlias = tuple[list[Any], Done]
+Item: TypeAlias = tuple[list[Any], Told, Any]
+"""One that was asked for: arguments, who is told, for whom."""
 
 
 class _Lane:
@@ -59,14 +60,14 @@ class _Lane:
         self.text = text
         self.role = role
         self.together = together
-        self.waiting: deque[_Item] = deque()
+        self.waiting: deque[Item] = deque()
         self.busy = False
         self.told = 0
         self.resting_until = 0.0
 
-    def ask(self, args: list[Any], done: Done) -> bool:
-        """See ``Ask``. done: gets what ``Alone`` would give or raise. What was asked for is done, whoever waits."""
-        self.waiting.append((args, done))
+    def ask(self, args: list[Any], told: Told, whom: Any) -> bool:
+        """See ``Ask``. told: gets what ``Alone`` would give or raise. What was asked for is done, whoever waits."""
+        self.waiting.append((args, told, whom))
         if not self.busy:
             self.busy = True
             self._begin(self)
@@ -121,11 +122,11 @@ class Coalescer:
                     lane.resting_until = loop.time() + _REST_S
         finally:
             lane.busy = False
-            for _, done in lane.waiting:  # only when we are being stopped
-                done(None, asyncio.CancelledError())
+            for _, told, whom in lane.waiting:  # only when we are being stopped
+                told(whom, None, asyncio.CancelledError())
             lane.waiting.clear()
 
-    async def _send(self, batch: list[_Item], lane: _Lane) -> bool:
+    async def _send(self, batch: list[Item], lane: _Lane) -> bool:
         """Whether the batch went through as one. Each item has its answer, or runs by itself by now."""
         together = lane.together
         try:
@@ -133,7 +134,7 @@ class Coalescer:
         except MbaasError:
             self._each(batch, lane)
             return False
-        asked = [args for args, _ in batch]
+        asked = [args for args, _, _ in batch]
         try:
             if together is None or not _is_for(together, asked):
                 rows = await link.connection.fetchmany(lane.text, asked, timeout=_TIMEOUT_S)
@@ -145,8 +146,8 @@ class Coalescer:
                 self._each(batch, lane)
                 return False
             known = isinstance(error, DRIVER_ERRORS)
-            for _, done in batch:  # it may have happened, so nobody tries again
-                done(None, translate(error) if known else error)
+            for _, told, whom in batch:  # it may have happened, so nobody tries again
+                told(whom, None, translate(error) if known else error)
             if not known:
                 raise
             return False
@@ -157,9 +158,9 @@ class Coalescer:
         if not lane.is_read:
             # Told in the loop's next turn, so that the server has its next batch before these are answered. What many
             # share is better asked for when those who are answered now have asked again: the batch is larger.
-            asyncio.get_running_loop().call_soon(_tell, batch, rows)
+            asyncio.get_running_loop().call_soon(tell, batch, rows)
         else:
-            _tell(batch, rows)
+            tell(batch, rows)
         return True
 
     def _give_back(self, link: Link, error: BaseException) -> None:
@@ -170,20 +171,9 @@ class Coalescer:
         else:
             self._pool.settle(link, CLEAN)
 
-    def _each(self, batch: list[_Item], lane: _Lane) -> None:
+    def _each(self, batch: list[Item], lane: _Lane) -> None:
         for item in batch:
-            self._spawn(self._one(item, lane))
-
-    async def _one(self, item: _Item, lane: _Lane) -> None:
-        args, done = item
-        try:
-            row = await self._alone(lane.text, args, lane.role)
-        except BaseException as error:
-            done(None, error)
-            if not isinstance(error, Exception):
-                raise
-        else:
-            done(row, None)
+            self._spawn(by_itself(self._alone(lane.text, item[0], lane.role), item))
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -199,17 +189,30 @@ def encoded(args: Sequence[Bindable]) -> list[Any]:
 def answered(ask: Ask, args: list[Any]) -> asyncio.Future[Row] | None:
     """The row that was asked for, for one who can wait; ``None`` when it was not."""
     future: asyncio.Future[Row] = asyncio.get_running_loop().create_future()
+    return future if ask(args, _set, future) else None
 
-    def done(row: Row | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            assert row is not None, "a statement that shares a round trip gives one row"  # noqa: S101
-            future.set_result(tuple(row))
 
-    return future if ask(args, done) else None
+def _set(future: asyncio.Future[Row], row: Row | None, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        assert row is not None, "a statement that shares a round trip gives one row"  # noqa: S101
+        future.set_result(tuple(row))
+
+
+async def by_itself(row: Awaitable[Row], item: Item) -> None:
+    """Tells what comes of asking for it alone."""
+    _, told, whom = item
+    try:
+        found = await row
+    except BaseException as error:
+        told(whom, None, error)
+        if not isinstance(error, Exception):
+            raise
+    else:
+        told(whom, found, None)
 
 
 def _is_for(together: Together, asked: list[list[Any]]) -> bool:
@@ -220,9 +223,10 @@ def _is_for(together: Together, asked: list[list[Any]]) -> bool:
     return not places or len({tuple([args[place] for place in places]) for args in asked}) == len(asked)
 
 
-def _tell(batch: list[_Item], rows: Sequence[Any]) -> None:
-    for (_, done), row in zip(batch, rows, strict=True):
-        done(row, None)
+def tell(batch: list[Item], rows: Sequence[Any]) -> None:
+    """Each its row."""
+    for (_, told, whom), row in zip(batch, rows, strict=True):
+        told(whom, row, None)
 
 
 def _undone(error: BaseException) -> bool:

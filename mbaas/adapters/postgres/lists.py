@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from mbaas.adapters.postgres.coalesce import Alone, Ask, Done, Row, answered
+from mbaas.adapters.postgres.coalesce import Alone, Ask, Item, Row, Told, answered, by_itself, tell
 from mbaas.adapters.postgres.errors import DRIVER_ERRORS
 from mbaas.adapters.postgres.pool import Link, Pool
 from mbaas.core.errors import MbaasError
@@ -36,17 +36,17 @@ class _Lane:
         self.role = role
         self.each_s: float | None = None
         self.resting_until = 0.0
-        self.waiting: deque[tuple[list[Any], Done]] = deque()
+        self.waiting: deque[Item] = deque()
         self.asking = 0
 
-    def ask(self, args: list[Any], done: Done) -> bool:
+    def ask(self, args: list[Any], told: Told, whom: Any) -> bool:
         """See ``Ask``. Not for one who need not wait, nor where it is slow: that is cancelled when its client goes."""
         lists = self._lists
         if self.each_s is None or self.each_s >= QUICK_S or lists.pool.has_one(patient=True):
             return False
         if lists.time() < self.resting_until:
             return False
-        self.waiting.append((args, done))
+        self.waiting.append((args, told, whom))
         if len(self.waiting) > MOST * self.asking:
             self.asking += 1
             lists.spawn(lists.round_trip(self))
@@ -55,7 +55,7 @@ class _Lane:
     def took(self, seconds: float) -> None:
         self.each_s = seconds if self.each_s is None else self.each_s + (seconds - self.each_s) / 8
 
-    def next(self) -> list[tuple[list[Any], Done]]:
+    def next(self) -> list[Item]:
         """Those of one round trip."""
         self.asking -= 1
         return [self.waiting.popleft() for _ in range(min(MOST, len(self.waiting)))]
@@ -100,39 +100,28 @@ class Lists:
         try:
             link = await self.pool.wait(patient=True)
         except BaseException as error:
-            for _, done in lane.next():
-                done(None, error)
+            for _, told, whom in lane.next():
+                told(whom, None, error)
             if not isinstance(error, MbaasError):
                 raise
             return
         batch = lane.next()
         began = self.time()
         try:
-            rows = await link.connection.fetchmany(lane.text, [args for args, _ in batch], timeout=TIMEOUT_S)
+            rows = await link.connection.fetchmany(lane.text, [args for args, _, _ in batch], timeout=TIMEOUT_S)
             if len(rows) != len(batch):
                 raise RuntimeError("a statement that shares a round trip gives one row")
         except BaseException as error:
             self._give_back(link, error)
             lane.resting_until = self.time() + REST_S
-            for args, done in batch:
-                self.spawn(self._one(lane, args, done))
+            for item in batch:
+                self.spawn(by_itself(self._alone(lane.text, item[0], lane.role), item))
             if not isinstance(error, DRIVER_ERRORS):
                 raise
             return
         self.pool.release(link)
         lane.took((self.time() - began) / len(batch))
-        for (_, done), row in zip(batch, rows, strict=True):
-            done(row, None)
-
-    async def _one(self, lane: _Lane, args: list[Any], done: Done) -> None:
-        try:
-            row = await self._alone(lane.text, args, lane.role)
-        except BaseException as error:
-            done(None, error)
-            if not isinstance(error, Exception):
-                raise
-        else:
-            done(row, None)
+        tell(batch, rows)
 
     def time(self) -> float:
         return asyncio.get_running_loop().time()

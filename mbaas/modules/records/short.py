@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 
-from mbaas.adapters.postgres.coalesce import Done, Row, encoded
+from mbaas.adapters.postgres.coalesce import Row, Told, encoded
 from mbaas.config.settings import RestSettings
 from mbaas.core.errors import DatabaseError, QueryError, SchemaChanged
 from mbaas.core.identity import Identity
@@ -69,12 +69,13 @@ class ShortWay:
             same = head.memo[key] = _KINDS[asked.method](self, asked, asked.names[0])
         return same.first(request, asked, identity)
 
-    def failed(self, error: BaseException, request: Admitted, identity: Identity, rules: RuleSet) -> None:
+    def failed(self, error: BaseException, request: Admitted, rules: RuleSet) -> None:
         """Settles a request whose statement failed, perhaps by doing it again."""
         if not isinstance(error, DatabaseError | SchemaChanged):
             request.settle(error)
             return
-        asked = self.read(request.scope, request.exchange.body, identity)
+        scope = request.scope
+        asked = self.read(scope, request.exchange.body, scope["state"]["caller"])
 
         def done(task: asyncio.Future[Reply]) -> None:
             self._waiting.discard(task)
@@ -182,19 +183,19 @@ class _Read(_Line):
         return True
 
     def send(self, args: list[Any], request: Admitted, identity: Identity) -> None:
-        def told(row: Row | None, error: BaseException | None) -> None:
-            if error is not None:
-                self.same.way.failed(error, request, identity, self.shapes.rules)
-                return
-            try:
-                reply = self._reply(row, request)
-            except QueryError as refused:
-                request.settle(refused)
-            else:
-                request.settle(reply)
-
-        if not self.ask(args, told):
+        if not self.ask(args, self._told, request):
             request.wait(self._waited(args, request, identity))
+
+    def _told(self, request: Admitted, row: Row | None, error: BaseException | None) -> None:
+        if error is not None:
+            self.same.way.failed(error, request, self.shapes.rules)
+            return
+        try:
+            reply = self._reply(row, request)
+        except QueryError as refused:
+            request.settle(refused)
+        else:
+            request.settle(reply)
 
     async def _waited(self, args: list[Any], request: Admitted, identity: Identity) -> Reply:
         same = self.same
@@ -273,16 +274,16 @@ class _Writes(_Same):
     def send(self, line: _Line, args: list[Any], payload: Payload, request: Admitted, identity: Identity) -> bool:
         said = self.said
 
-        def told(row: Row | None, error: BaseException | None) -> None:
+        def told(_: object, row: Row | None, error: BaseException | None) -> None:
             if error is not None:
                 error = in_our_words(error) if isinstance(error, DatabaseError) else error
-                self.way.failed(error, request, identity, line.shapes.rules)
+                self.way.failed(error, request, line.shapes.rules)
                 return
             written = written_of(row, line.prepared.keys)
             reply = inserted(said, self.name, written, payload) if self.inserts else updated(said, written, payload)
             request.settle(reply if said.profile is None else named(reply, said.profile))
 
-        return line.prepared.short and line.ask(args, told)
+        return line.prepared.short and line.ask(args, told, None)
 
 
 class _Write:
@@ -314,7 +315,7 @@ class _Write:
 _KINDS: dict[str, type[_Same]] = {"GET": _Reads, "POST": _Writes, "PATCH": _Writes}
 
 
-def _not_possible(_: list[Any], __: Done) -> bool:
+def _not_possible(_: list[Any], __: Told, ___: object) -> bool:
     return False
 
 
