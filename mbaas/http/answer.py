@@ -76,9 +76,10 @@ def lines_of(known: Known, request_id: bytes) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def known_opening(status: int, headers: tuple[Header, ...], content_type: bytes) -> bytes:
-    """How answers to reads begin that have a body: in few ways, again and again."""
-    return opening_of(status, (*headers, *ending_of(Reply(status, b"-", headers, content_type))))
+def known_opening(status: int, headers: tuple[Header, ...], content_type: bytes | None) -> bytes:
+    """How short answers begin: in few ways, again and again. content_type: ``None`` of one without a body."""
+    reply = Reply(status, b"" if content_type is None else b"-", headers, content_type or b"")
+    return opening_of(status, (*headers, *ending_of(reply)))
 
 
 def ending_of(reply: Reply) -> tuple[Header, ...]:

@@ -7,9 +7,13 @@ along what the edge and the modules concluded from it then: nothing that depends
 from __future__ import annotations
 
 import re
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
 
 from mbaas.http.respond import Header, Scope
+
+_T = TypeVar("_T")
 
 MAX_KNOWN = 1000
 MAX_BYTES = 4096  # of one head that is worth keeping, and of one request line
@@ -17,6 +21,35 @@ MAX_LINES = 4000
 
 Shape: TypeAlias = tuple[bytes, ...]
 """A request line without its literals (``mbaas.core.query.shape.cut``)."""
+
+
+class WithBody(msgspec.Struct, frozen=True):
+    """A head that a body follows, as bytes around the digits of its length."""
+
+    before: bytes
+    after: bytes
+    head: Head
+
+    def body(self, data: bytes, end: int) -> bytes | None:
+        """The body of a request that is here as a whole and has this head; ``None`` of any other.
+
+        end: of the request line in the data.
+        """
+        if not data.startswith(self.before, end):
+            return None
+        first = end + len(self.before)
+        last = data.find(b"\r", first, first + 6)
+        digits = data[first:last]
+        begin = last + len(self.after)
+        if (
+            last < 0
+            or not data.startswith(self.after, last)
+            or not digits.isdigit()
+            or len(data) - begin != int(digits)
+        ):
+            return None
+        return data[begin:]
+
 
 _LENGTH = re.compile(rb"\r\ncontent-length: ([0-9]{1,5})(?=\r\n)", re.IGNORECASE)
 
@@ -47,7 +80,7 @@ class KnownHeads:
     def __init__(self) -> None:
         self._known: dict[bytes, Head] = {}
         self._with_body: dict[tuple[Header, ...], Head] = {}
-        self._blocks: dict[bytes, Head] = {}  # of those, without the digits of their length
+        self._blocks: dict[bytes, WithBody] = {}  # of those, without the digits of their length
         self.lines: dict[tuple[Head, Shape], Any] = {}
         """What was kept of requests with that head whose lines leave that shape."""
 
@@ -76,31 +109,31 @@ class KnownHeads:
         """Keeps what a parser read from these bytes."""
         self._known = _kept(self._known, block, head)
 
-    def with_body(self, data: bytes, end: int) -> tuple[Head | None, bytes]:
-        """The head of a request that is here as a whole, known but for the length of its body, and that body.
+    def with_body(self, data: bytes, end: int) -> WithBody | None:
+        """The head of a request that is here as a whole, known but for the length of its body.
 
         end: of the request line in the data.
         """
         cut = _cut(data, end)
-        return (None, b"") if cut is None else (self._blocks.get(cut[0]), cut[1])
+        return None if cut is None else self._blocks.get(cut[0] + cut[1])
 
     def add_with_body(self, data: bytes, end: int, head: Head) -> None:
         """Keeps what a parser read from the head in these bytes, when they are one whole request."""
         cut = _cut(data, end)
         if cut is not None:
-            self._blocks = _kept(self._blocks, cut[0], head)
+            self._blocks = _kept(self._blocks, cut[0] + cut[1], WithBody(*cut, head))
 
 
 def _cut(data: bytes, end: int) -> tuple[bytes, bytes] | None:
-    """A head without the digits of its length, and the body; ``None`` when the body is not that long."""
+    """A head around the digits of its length; ``None`` when the body is not that long."""
     length = _LENGTH.search(data, end)
     head_end = data.find(b"\r\n\r\n", end) + 4
     if length is None or length.end() > head_end or len(data) - head_end != int(length[1]):
         return None
-    return data[end : length.start(1)] + data[length.end(1) : head_end], data[head_end:]
+    return data[end : length.start(1)], data[length.end(1) : head_end]
 
 
-def _kept(known: dict[bytes, Head], block: bytes, head: Head) -> dict[bytes, Head]:
+def _kept(known: dict[bytes, _T], block: bytes, head: _T) -> dict[bytes, _T]:
     if len(block) <= MAX_BYTES:
         if len(known) >= MAX_KNOWN:  # the older half goes
             known = dict(list(known.items())[MAX_KNOWN // 2 :])

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from mbaas.core.query.shape import cut
 from mbaas.http.cycle import WHOLE, Cycle
 from mbaas.http.exchange import Quick
-from mbaas.http.heads import Head, KnownHeads, Shape
+from mbaas.http.heads import Head, KnownHeads, Shape, WithBody
 from mbaas.http.pace import Pace
 from mbaas.http.proxies import UNIX
 from mbaas.http.respond import Scope
@@ -110,6 +110,7 @@ class Protocol(HttpToolsProtocol):
         self.peer = UNIX
         self._block = b""  # the last known head, as bytes and read
         self._head: Head | None = None
+        self._with_body: WithBody | None = None  # the same of those with a body
         self._task: asyncio.Task[None] | None = None
         self._head_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
@@ -203,7 +204,14 @@ class Protocol(HttpToolsProtocol):
                 if head is not None:
                     self._block, self._head = data[end:], head
             elif data.startswith(_WITH_BODY):
-                head, body = self.heads.with_body(data, end)
+                block = self._with_body
+                found = None if block is None else block.body(data, end)
+                if found is None:
+                    block = self.heads.with_body(data, end)
+                    found = None if block is None else block.body(data, end)
+                if block is None or found is None:
+                    return False
+                self._with_body, head, body = block, block.head, found
             else:
                 return False
         if head is None or self._busy:

@@ -233,8 +233,8 @@ async def _waited(
 
 def _write(exchange: Exchange, known: Known, request_id: str, reply: Reply) -> None:
     body = reply.body
-    if body and exchange.keep_alive and exchange.line.startswith(b"GET"):
-        opening = known_opening(reply.status, reply.headers, reply.content_type)
+    if exchange.keep_alive and reply.status != 204:
+        opening = known_opening(reply.status, reply.headers, reply.content_type if body else None)
         exchange.finish(
             b"%b%bx-request-id: %b\r\ncontent-length: %d\r\n\r\n%b"
             % (opening, known.lines, request_id.encode(), len(body), body)

@@ -91,21 +91,27 @@ class ShortWay:
 
 
 class _Line:
-    """Requests of one head whose lines have one shape: what was prepared for them, by whom it was asked for."""
+    """Requests of one head whose lines have one shape: what was prepared for them, by whom it was asked for.
 
-    __slots__ = ("_args", "_identity", "_places", "_role", "ask", "prepared", "same", "shapes")
+    payload: what is the same of their bodies, ``None`` for reads. replies: to those that differ in nothing but the body.
+    """
 
-    def __init__(self, same: _Same, shapes: Shapes, prepared: Prepared, identity: Identity) -> None:
+    __slots__ = ("_args", "_ask", "_identity", "_places", "_replies", "_role", "payload", "prepared", "same", "shapes")
+
+    def __init__(
+        self, same: _Same, shapes: Shapes, prepared: Prepared, identity: Identity, payload: Payload | None = None
+    ) -> None:
         self.same = same
         self.shapes = shapes
         self.prepared = prepared
+        self.payload = payload
         self._role = identity.role
-        self.ask = same.records.asking(prepared, identity.role) or _not_possible
+        self._ask = same.records.asking(prepared, identity.role) or _not_possible
         self._identity: Identity | None = None
         self._args: list[Any] = []
-        self._places = [
-            (place, source) for place, source in enumerate(prepared.template.sources) if type(source) is int
-        ]
+        sources = enumerate(prepared.template.sources)
+        self._places = [(place, source) for place, source in sources if type(source) is int]
+        self._replies: dict[tuple[str | None, ...], Reply] | None = {} if same.repeats(prepared) else None
 
     @property
     def holds(self) -> bool:
@@ -118,13 +124,43 @@ class _Line:
             if identity.role != self._role:
                 return None
             count = len(literals) + (body is not None)
-            values = self.prepared.template.bind(("",) * count, identity)
-            self._args = encoded(values)
+            self._args = encoded(self.prepared.template.bind(("",) * count, identity))
             self._identity = identity
         args = self._args.copy()
         for place, number in self._places:
             args[place] = literals[number].decode() if number < len(literals) else body
         return args
+
+    def ask(self, args: list[Any], request: Admitted) -> bool:
+        """Asks for the row that answers a request, which is settled then; ``False``: not possible now."""
+        return self._ask(args, self._told, request)
+
+    def _told(self, request: Admitted, row: Row | None, error: BaseException | None) -> None:
+        if error is not None or row is None:
+            self.same.failed(error or SchemaChanged(), request, self.shapes.rules)
+            return
+        try:
+            reply = self.reply(row, request)
+        except QueryError as refused:
+            request.settle(refused)
+        else:
+            request.settle(reply)
+
+    def reply(self, row: Row, request: Admitted) -> Reply:
+        """Raises NotSingular, RangeInvalid."""
+        replies = self._replies
+        like = None if replies is None else replies.get(row[1:])
+        if like is not None:
+            if not like.body:
+                return like
+            if row[0] is not None:
+                return Reply(like.status, row[0].encode(), like.headers, like.content_type)
+        reply = self.same.reply(self, row, request)
+        if self.same.said.profile is not None:
+            reply = named(reply, self.same.said.profile)
+        if replies is not None and len(replies) < _MOST_REPLIES:
+            replies[row[1:]] = replace(reply, body=reply.body[:1])
+        return reply
 
 
 class _Same(abc.ABC):
@@ -140,7 +176,17 @@ class _Same(abc.ABC):
     def first(self, request: Admitted, asked: Asked, identity: Identity) -> bool | Again:
         """Begins to answer it, with what can be said of others like it."""
 
-    def _is_cut(self, request: Admitted) -> bool:
+    @abc.abstractmethod
+    def repeats(self, prepared: Prepared) -> bool:
+        """Whether a body is the text in the row, and the rest of a reply depends on the rest of the row alone."""
+
+    @abc.abstractmethod
+    def reply(self, line: _Line, row: Row, request: Admitted) -> Reply: ...
+
+    def failed(self, error: BaseException, request: Admitted, rules: RuleSet) -> None:
+        self.way.failed(error, request, rules)
+
+    def is_cut(self, request: Admitted) -> bool:
         """Whether the literals of the line are those of its shape, all of them."""
         exchange, limits = request.exchange, self.way.limits
         shaped = shape_of(split_query(exchange.query, limits), limits)
@@ -161,18 +207,26 @@ class _Reads(_Same):
             return False
         read = _Read(self, shapes, found[0], identity)
         read.send(encoded(found[1]), request, identity)
-        return read if self._is_cut(request) else True
+        return read if self.is_cut(request) else True
+
+    def repeats(self, prepared: Prepared) -> bool:
+        return prepared.cut is None and self.said.media.kind == "json"
+
+    def reply(self, line: _Line, row: Row, request: Admitted) -> Reply:
+        prepared = line.prepared
+        page = page_of(row, prepared.keys or (), prepared.cut)
+        if prepared.answer.singular and page.rows != 1:
+            raise NotSingular(page.rows)
+        reply = listed(self.said, page, prepared.offset)
+        if page.after is None:
+            return reply
+        return replace(reply, headers=(*reply.headers, next_page(request.exchange.query, page.after)))
 
 
 class _Read(_Line):
-    """Reads of one shape. replies: to those that differ in nothing but the body."""
+    """Reads of one shape."""
 
-    __slots__ = ("_replies",)
-
-    def __init__(self, same: _Same, shapes: Shapes, prepared: Prepared, identity: Identity) -> None:
-        super().__init__(same, shapes, prepared, identity)
-        whole = prepared.cut is None and same.said.media.kind == "json"
-        self._replies: dict[tuple[str | None, ...], Reply] | None = {} if whole else None
+    __slots__ = ()
 
     def __call__(self, request: Admitted, identity: Identity) -> bool:
         """See ``mbaas.http.exchange.Again``."""
@@ -183,19 +237,8 @@ class _Read(_Line):
         return True
 
     def send(self, args: list[Any], request: Admitted, identity: Identity) -> None:
-        if not self.ask(args, self._told, request):
+        if not self.ask(args, request):
             request.wait(self._waited(args, request, identity))
-
-    def _told(self, request: Admitted, row: Row | None, error: BaseException | None) -> None:
-        if error is not None:
-            self.same.way.failed(error, request, self.shapes.rules)
-            return
-        try:
-            reply = self._reply(row, request)
-        except QueryError as refused:
-            request.settle(refused)
-        else:
-            request.settle(reply)
 
     async def _waited(self, args: list[Any], request: Admitted, identity: Identity) -> Reply:
         same = self.same
@@ -204,27 +247,7 @@ class _Read(_Line):
         except (DatabaseError, SchemaChanged) as error:
             asked = same.way.read(request.scope, request.exchange.body, identity)
             return named(await same.way.anew(asked, self.shapes.rules, error), asked.said.profile)
-        return self._reply(row, request)
-
-    def _reply(self, row: Row | None, request: Admitted) -> Reply:
-        """Raises NotSingular, RangeInvalid."""
-        replies = self._replies
-        if replies is not None and row is not None:
-            like = replies.get(row[1:3])
-            if like is not None:
-                return Reply(like.status, (row[0] or "null").encode(), like.headers, like.content_type)
-        prepared, said = self.prepared, self.same.said
-        page = page_of(row, prepared.keys or (), prepared.cut)
-        if prepared.answer.singular and page.rows != 1:
-            raise NotSingular(page.rows)
-        reply = listed(said, page, prepared.offset)
-        if page.after is not None:
-            reply = replace(reply, headers=(*reply.headers, next_page(request.exchange.query, page.after)))
-        if said.profile is not None:
-            reply = named(reply, said.profile)
-        if replies is not None and row is not None and len(replies) < _MOST_REPLIES:
-            replies[row[1:3]] = replace(reply, body=b"")
-        return reply
+        return self.reply(row, request)
 
 
 class _Writes(_Same):
@@ -255,12 +278,12 @@ class _Writes(_Same):
                 self.name, exchange.query, payload, identity, preferences=asked.preferences, media=asked.media,
                 limits=way.limits,
             )  # fmt: skip
-        if found is None:
+        if found is None or not found[0].short:
             return False
-        line = _Line(self, shapes, found[0], identity)
-        if not self.send(line, encoded(found[1]), payload, request, identity):
+        line = _Line(self, shapes, found[0], identity, replace(payload, text=""))
+        if not line.ask(encoded(found[1]), request):
             return False
-        if not self._is_cut(request) or (self.inserts and exchange.literals):
+        if not self.is_cut(request) or (self.inserts and exchange.literals):
             return True
         before = exchange.known[1] if exchange.known is not None else None
         write = before if isinstance(before, _Write) else _Write(self, parameters.columns or None)
@@ -271,19 +294,18 @@ class _Writes(_Same):
         parse = parse_insert if self.inserts else parse_update
         return parse(body, self.content, columns=columns, limits=self.way.limits)
 
-    def send(self, line: _Line, args: list[Any], payload: Payload, request: Admitted, identity: Identity) -> bool:
-        said = self.said
+    def repeats(self, prepared: Prepared) -> bool:
+        return self.said.media.kind == "json" and self.said.preferences.representation != "headers-only"
 
-        def told(_: object, row: Row | None, error: BaseException | None) -> None:
-            if error is not None:
-                error = in_our_words(error) if isinstance(error, DatabaseError) else error
-                self.way.failed(error, request, line.shapes.rules)
-                return
-            written = written_of(row, line.prepared.keys)
-            reply = inserted(said, self.name, written, payload) if self.inserts else updated(said, written, payload)
-            request.settle(reply if said.profile is None else named(reply, said.profile))
+    def reply(self, line: _Line, row: Row, request: Admitted) -> Reply:
+        assert line.payload is not None, "of a write"  # noqa: S101
+        written = written_of(row, line.prepared.keys)
+        if self.inserts:
+            return inserted(self.said, self.name, written, line.payload)
+        return updated(self.said, written, line.payload)
 
-        return line.prepared.short and line.ask(args, told, None)
+    def failed(self, error: BaseException, request: Admitted, rules: RuleSet) -> None:
+        super().failed(in_our_words(error) if isinstance(error, DatabaseError) else error, request, rules)
 
 
 class _Write:
@@ -309,7 +331,7 @@ class _Write:
         if line is None or not line.holds:
             return False
         args = line.args(identity, exchange.literals, payload.text)
-        return args is not None and self._writes.send(line, args, payload, request, identity)
+        return args is not None and line.ask(args, request)
 
 
 _KINDS: dict[str, type[_Same]] = {"GET": _Reads, "POST": _Writes, "PATCH": _Writes}
