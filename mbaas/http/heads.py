@@ -39,16 +39,10 @@ class WithBody(msgspec.Struct, frozen=True):
             return None
         first = end + len(self.before)
         last = data.find(b"\r", first, first + 6)
-        digits = data[first:last]
-        begin = last + len(self.after)
-        if (
-            last < 0
-            or not data.startswith(self.after, last)
-            or not digits.isdigit()
-            or len(data) - begin != int(digits)
-        ):
+        digits, begin = data[first:last], last + len(self.after)
+        if last < 0 or not digits.isdigit() or not data.startswith(self.after, last):
             return None
-        return data[begin:]
+        return data[begin:] if len(data) - begin == int(digits) else None
 
 
 _LENGTH = re.compile(rb"\r\ncontent-length: ([0-9]{1,5})(?=\r\n)", re.IGNORECASE)

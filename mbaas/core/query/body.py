@@ -53,9 +53,8 @@ def parse_insert(
     Payload(text='[{"a":1e400}]', columns=('a',), rows=1)
     """
     text = _rows_as_json(body, kind, limits)
-    rows, single = _decode_rows(text, limits)
+    decoded, rows, single = _decode_rows(text, limits)
     named = _columns(rows, text) if columns is None else _distinct(columns)
-    decoded = text.decode()
     return Payload(f"[{decoded}]" if single else decoded, named, len(rows))
 
 
@@ -72,14 +71,13 @@ def parse_update(
     Payload(text='{"b":2,"a":1}', columns=('a', 'b'), rows=1)
     """
     text = _rows_as_json(body, kind, limits)
-    rows, single = _decode_rows(text, limits)
+    decoded, rows, single = _decode_rows(text, limits)
     if len(rows) > 1:
         raise BodyInvalid("An update takes one object, not an array of several")
     if not rows:
         return Payload("{}", (), 0)
     named = _columns(rows, text) if columns is None else _distinct(columns)
-    decoded = text if single else bytes(_ELEMENTS.decode(text)[0])
-    return Payload(decoded.decode(), named, 1)
+    return Payload(decoded if single else bytes(_ELEMENTS.decode(text)[0]).decode(), named, 1)
 
 
 def parse_call(body: bytes, kind: BodyKind = "json", *, limits: Limits = DEFAULT_LIMITS) -> Payload:
@@ -103,30 +101,30 @@ def parse_call(body: bytes, kind: BodyKind = "json", *, limits: Limits = DEFAULT
     if not body.strip():
         return Payload("{}", (), 1)
     if body.lstrip()[:1] == b"{":
-        rows, _ = _decode_rows(body, limits)
-        return Payload(body.decode(), _columns(rows, body), 1)
-    return Payload(_check_text(body, _ANY, limits).decode())
+        decoded, rows, _ = _decode_rows(body, limits)
+        return Payload(decoded, _columns(rows, body), 1)
+    return Payload(_check_text(body, _ANY, limits))
 
 
 # --- JSON ------------------------------------------------------------------------------------------------------------
 
 
-def _decode_rows(body: bytes, limits: Limits) -> tuple[list[_Row], bool]:
-    """The objects of a JSON text and whether it was a single one, not an array."""
-    single = body.lstrip()[:1] != b"["
-    _check_text(body, None, limits)
+def _decode_rows(body: bytes, limits: Limits) -> tuple[str, list[_Row], bool]:
+    """A JSON text, its objects and whether it was a single one, not an array."""
+    single = not body.startswith(b"[") and body.lstrip()[:1] != b"["
+    decoded = _check_text(body, None, limits)
     try:
         rows = [_ROW.decode(body)] if single else _ROWS.decode(body)
     except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as error:
         raise _invalid(error, single) from error
     _check_rows(body, rows, limits, single)
-    return rows, single
+    return decoded, rows, single
 
 
-def _check_text(body: bytes, decoder: msgspec.json.Decoder[Any] | None, limits: Limits) -> bytes:
+def _check_text(body: bytes, decoder: msgspec.json.Decoder[Any] | None, limits: Limits) -> str:
     """What holds for any JSON: UTF-8, no NUL, no half of a surrogate pair; with a decoder, that it is JSON at all."""
     try:
-        body.decode()
+        decoded = body.decode()
     except UnicodeDecodeError as error:
         raise BodyInvalid("Empty or invalid json", details="it is not UTF-8") from error
     if b"\\" in body and _SUSPECT.search(body):
@@ -138,7 +136,7 @@ def _check_text(body: bytes, decoder: msgspec.json.Decoder[Any] | None, limits: 
             raise _invalid(error, True) from error
         if _deeper(body, limits.json_depth):
             raise _too_deep(limits)
-    return body
+    return decoded
 
 
 def _check_escapes(body: bytes) -> None:

@@ -93,7 +93,7 @@ class ShortWay:
 class _Line:
     """Requests of one head whose lines have one shape: what was prepared for them, by whom it was asked for.
 
-    payload: what is the same of their bodies, ``None`` for reads. replies: to those that differ in nothing but the body.
+    payload: what is the same of their bodies, ``None`` for reads.
     """
 
     __slots__ = ("_args", "_ask", "_identity", "_places", "_replies", "_role", "payload", "prepared", "same", "shapes")
@@ -111,6 +111,7 @@ class _Line:
         self._args: list[Any] = []
         sources = enumerate(prepared.template.sources)
         self._places = [(place, source) for place, source in sources if type(source) is int]
+        # To those whose rows differ in nothing but the body.
         self._replies: dict[tuple[str | None, ...], Reply] | None = {} if same.repeats(prepared) else None
 
     @property
@@ -136,9 +137,10 @@ class _Line:
         return self._ask(args, self._told, request)
 
     def _told(self, request: Admitted, row: Row | None, error: BaseException | None) -> None:
-        if error is not None or row is None:
-            self.same.failed(error or SchemaChanged(), request, self.shapes.rules)
+        if error is not None:
+            self.same.failed(error, request, self.shapes.rules)
             return
+        assert row is not None, "one or the other"  # noqa: S101
         try:
             reply = self.reply(row, request)
         except QueryError as refused:
