@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 
 MAX_KNOWN = 1000
 MAX_BYTES = 4096  # of one head that is worth keeping, and of one request line
-MAX_LINES = 4000
+MAX_LINES = 2000
 
 Shape: TypeAlias = tuple[bytes, ...]
 """A request line without its literals (``mbaas.core.query.shape.cut``)."""

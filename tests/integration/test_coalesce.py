@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -76,6 +77,21 @@ async def test_reads_that_can_be_one_statement_are_one(shared: Database) -> None
     asked = await shared.fetch_rows(Statement("select query from pg_stat_activity where datname = current_database()"))
     assert found.together is not None
     assert found.together.text in {query for (query,) in asked}
+
+
+async def test_reads_of_those_who_ask_again_go_in_two_halves(shared: Database) -> None:
+    """With all of them in one batch, we and the server would wait for each other."""
+    found = read(concat("select pg_current_xact_id()::text, ", value(mark(0), "text")))
+
+    async def one(number: int) -> list[str]:
+        rows = [
+            await shared.fetch_shared(found.text, (str(number),), role="authenticated", together=found.together)
+            for _ in range(10)
+        ]
+        return [row[0] or "" for row in rows]
+
+    batches = Counter(name for names in await asyncio.gather(*map(one, range(32))) for name in names)
+    assert set(batches.values()) == {16}
 
 
 @pytest.mark.parametrize("bad", ["no number", "nul: \0", "half of a pair: \ud800", "99999999999"])

@@ -1,4 +1,4 @@
-"""Requests whose method, path and head came before: begun at once, refused alike, and never mistaken for another."""
+"""Requests that came before but for their literals: begun at once, refused alike, and never mistaken for another."""
 
 from __future__ import annotations
 
@@ -127,6 +127,31 @@ async def test_what_it_does_not_take_is_begun_anew_and_what_nobody_takes_goes_th
     assert made.app.first == ["GET /rest/v1/a?x", "GET /rest/v1/a?other"]
     assert bodies(await made.server.raw(get("never?q=eq.x"))) == [b"ordinary"]
     assert made.setup.metrics.in_flight() == 0
+
+
+async def test_several_in_one_piece_are_answered_in_order(made: Made) -> None:
+    for _ in range(2):
+        await made.server.raw(get("a?q=eq.x"))
+        await made.server.raw(post("a?q=eq.x", b"y"))
+    pieces = get("a?q=eq.x") + post("a?q=eq.1", b"z") + get("a?q=eq.2") + get("a?q=eq.3")
+    async with connected(made.server.port) as (reader, writer):
+        writer.write(pieces)
+        assert bodies(await until_quiet(reader, 5)) == [b"x", b"1z", b"2", b"3"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET /rest/v1/a?q=eq.x HTTP/1.0\r\nx: y", b"GET /rest/v1/a?q=eq.x y", b"GET /rest/v1/a?q=eq.\xff",
+        b"GET /rest/v1/a?q=eq.x#y", b"GET  /rest/v1/a?q=eq.x", b"GET http://x/rest/v1/a?q=eq.x", b"GET /rest/v1/a?q=eq.\0",
+    ],
+)  # fmt: skip
+async def test_a_line_that_only_begins_like_one_that_is_known_is_parsed(made: Made, line: bytes) -> None:
+    for _ in range(2):
+        await made.server.raw(get("a?q=eq.x"))
+    began = len(made.app.again)
+    await made.server.raw(line + b" HTTP/1.1\r\n" + HEAD + b"\r\n")
+    assert len(made.app.again) == began
 
 
 @pytest.mark.parametrize("query", ["raises", "fails", "wait-fails"])

@@ -38,7 +38,7 @@ from mbaas.modules.records.service import Records, in_our_words
 Anew: TypeAlias = Callable[[Asked, RuleSet, DatabaseError | SchemaChanged], Awaitable[Reply]]
 """The answer after a statement, planned by that snapshot, failed like that. Raises the error when it stands."""
 
-_MOST_REPLIES = 100  # of one shape, that are kept
+_MOST_REPLIES = 16  # of one shape, that are kept
 _MOST_BODIES = 100
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import uuid
 from typing import Any
 
@@ -38,6 +39,18 @@ def test_request_ids_sort_by_time_and_differ() -> None:
     ids = [new_request_id() for _ in range(1000)]
     assert len(set(ids)) == 1000
     assert [one[:13] for one in ids] == sorted(one[:13] for one in ids)
+
+
+def test_a_clock_that_is_set_back_makes_no_id_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mbaas.http.request_id._until", 0.0)  # and back to what it was in the end
+    now = time.time() + 3600
+    ids = []
+    for moment in (now, now + 0.0004, now - 100, now + 0.002, now - 0.001):
+        monkeypatch.setattr(time, "time", lambda moment=moment: moment)
+        ids += [new_request_id() for _ in range(5000)]
+    assert len(set(ids)) == 25_000
+    assert [one[:13] for one in ids] == sorted(one[:13] for one in ids)
+    assert all(uuid.UUID(one).version == 7 for one in ids[::100])
 
 
 async def test_the_caller_reaches_the_route_as_identity_or_as_what_was_wrong() -> None:

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -208,6 +209,18 @@ def test_an_access_line_hides_tokens_in_paths_and_is_not_endless() -> None:
     first, second = lines(stream, writer)
     assert first["path"] == "/x/***"
     assert len(second["path"]) < 600
+
+
+def test_access_lines_tell_the_time_whichever_way_the_clock_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    writer = LineWriter(stream)
+    write = json_access_log(writer)
+    for moment in (1000.0, 1000.0004, 1000.002, 999.999, 0.25, 2000.5):
+        monkeypatch.setattr(time, "time", lambda moment=moment: moment)
+        write("GET", "/", 200, 0.001, "", "", None)
+    assert [line["time"][11:] for line in lines(stream, writer)] == [
+        "00:16:40.000Z", "00:16:40.000Z", "00:16:40.002Z", "00:16:39.999Z", "00:00:00.250Z", "00:33:20.500Z",
+    ]  # fmt: skip
 
 
 def test_a_reader_that_does_not_read_costs_lines_and_no_time() -> None:
