@@ -10,7 +10,9 @@ LINE = b"POST /rest/v1/posts"
 HEADERS = [(b"host", b"x"), (b"apikey", b"key")]
 
 
-def sent(body: bytes, length: bytes | None = None, before: bytes = b"host: x\r\n", after: bytes = b"apikey: key\r\n") -> bytes:
+def sent(
+    body: bytes, length: bytes | None = None, before: bytes = b"host: x\r\n", after: bytes = b"apikey: key\r\n"
+) -> bytes:
     said = b"content-length: " + (b"%d" % len(body) if length is None else length) + b"\r\n"
     return LINE + b" HTTP/1.1\r\n" + before + said + after + b"\r\n" + body
 
