@@ -12,14 +12,14 @@ from collections.abc import Coroutine
 from typing import Any
 from urllib.parse import unquote
 
-import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from mbaas.core.query.shape import cut
 from mbaas.http.cycle import WHOLE, Cycle
 from mbaas.http.exchange import Quick
-from mbaas.http.heads import Head, KnownHeads, Shape, WithBody
+from mbaas.http.heads import Head, KnownHeads, WithBody
 from mbaas.http.pace import Pace
+from mbaas.http.pending import Pending
 from mbaas.http.proxies import UNIX
 from mbaas.http.respond import Scope
 
@@ -38,61 +38,6 @@ _BODY = frozenset((b"content-length", b"transfer-encoding", b"upgrade"))
 _HELD = frozenset(("POST", "PATCH"))
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _EXTENSIONS: dict[str, Any] = {WHOLE: {}}
-
-
-class Pending(msgspec.Struct, eq=False):
-    """A request that went the quick way (``mbaas.http.exchange.Exchange``)."""
-
-    protocol: Protocol
-    peer: str
-    head: Head
-    line: bytes
-    shape: Shape
-    literals: list[bytes]
-    known: Any
-    body: bytes = b""
-    keep_alive: bool = True
-    made: Scope | None = None
-
-    @property
-    def method(self) -> str:
-        return self.line[: self.line.index(b" ")].decode("ascii")
-
-    @property
-    def path(self) -> bytes:
-        return self.line[self.line.index(b" ") + 1 :].partition(b"?")[0]
-
-    @property
-    def query(self) -> bytes:
-        return self.line.partition(b"?")[2]
-
-    @property
-    def scope(self) -> Scope:
-        if self.made is None:
-            self.made = self.protocol.make_scope(self.method, "1.1", self.path, self.query, self.head)
-        return self.made
-
-    def keep(self, known: Any) -> None:
-        self.protocol.heads.keep(self.head, self.shape, known)
-
-    @property
-    def gone(self) -> bool:
-        return self.protocol.waits_for is not self
-
-    def run(self, work: Coroutine[Any, Any, None]) -> None:
-        self.protocol.run(work)
-
-    def finish(self, data: bytes) -> None:
-        protocol = self.protocol
-        if protocol.waits_for is not self:
-            return
-        protocol.waits_for = None
-        protocol.server_state.total_requests += 1
-        protocol.transport.write(data)
-        if self.keep_alive:
-            protocol.go_on()
-        else:
-            protocol.transport.close()
 
 
 class Protocol(HttpToolsProtocol):

@@ -50,10 +50,9 @@ Item: TypeAlias = tuple[list[Any], Told, Any]
 
 
 class _Lane:
-    """What is asked of one text for one role. begin: has those who wait served. told: the size of the batch that was
-    told last."""
+    """What is asked of one text for one role. begin: has those who wait served. last: the size of the last batch."""
 
-    __slots__ = ("_begin", "busy", "resting_until", "role", "text", "together", "told", "waiting")
+    __slots__ = ("_begin", "busy", "last", "resting_until", "role", "text", "together", "waiting")
 
     def __init__(self, begin: Callable[[_Lane], None], text: str, role: Any, together: Together | None) -> None:
         self._begin = begin
@@ -62,7 +61,7 @@ class _Lane:
         self.together = together
         self.waiting: deque[Item] = deque()
         self.busy = False
-        self.told = 0
+        self.last = 0
         self.resting_until = 0.0
 
     def ask(self, args: list[Any], told: Told, whom: Any) -> bool:
@@ -85,7 +84,7 @@ class _Lane:
         be in one batch, and each of the two waited while the other had it.
         """
         waiting = len(self.waiting)
-        half = (waiting + self.told + 1) // 2 if self.is_read else waiting // 2
+        half = (waiting + self.last + 1) // 2 if self.is_read else waiting // 2
         return min(waiting, max(FEW, half), MOST)
 
 
@@ -152,7 +151,7 @@ class Coalescer:
                 raise
             return False
         self._pool.release(link)
-        lane.told = len(batch)
+        lane.last = len(batch)
         if len(rows) != len(batch):
             raise RuntimeError("a statement that shares a round trip gives one row")
         if not lane.is_read:
