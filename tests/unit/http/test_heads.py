@@ -37,7 +37,8 @@ def test_a_head_is_known_whatever_the_length_of_its_body(known: KnownHeads, body
     [
         sent(b"{}", b"1"), sent(b"{}", b"3"), sent(b"{}", b"+2"), sent(b"{}", b" 2"), sent(b"{}", b"2 "), sent(b"{}", b"0x2"),
         sent(b"{}", b""), sent(b"{}", b"2_"), sent(b"{}", b"-2"), sent(b"{}", b"000002"), sent(b"x" * 100_000),
-        sent(b"{}", before=b"host: y\r\n"), sent(b"{}", after=b"apikey: other\r\n"), sent(b"{}", after=b""),
+        sent(b"{}", before=b"host: y\r\n"), sent(b"{}", after=b"apikey: other\r\n"), sent(b"{}", after=b"apikey: kez\r\n"),
+        sent(b"{}", after=b""),
         sent(b"{}", after=b"apikey: key\r\ncontent-length: 2\r\n"), sent(b"{}", after=b"apikey: key\r\ntransfer-encoding: chunked\r\n"),
         sent(b"{}")[:-1], sent(b"{}") + b"G", sent(b"{}")[:-4], LINE, LINE + b" HTTP/1.1\r\n",
     ],
