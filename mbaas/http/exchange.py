@@ -10,20 +10,21 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeAlias
 
 from mbaas.core.identity import Identity
-from mbaas.http.heads import Head
+from mbaas.http.heads import Head, Shape
 from mbaas.http.respond import Reply, Scope
 
 
 class Exchange(Protocol):
     """One request whose head and body have arrived. keep_alive: whether the connection goes on after it.
 
-    line: method and target, as they came; path and query: of the target. literals: of the line
-    (``mbaas.core.query.shape.cut``). known: what was kept of requests whose lines differ by them alone, with this head.
+    line: method and target, as they came; path and query: of the target. shape, literals: the line, cut
+    (``mbaas.core.query.shape``). known: what was kept of requests whose lines differ by them alone, with this head.
     scope: made when it is asked for, which costs something; its headers lack the length of the body.
     """
 
     head: Head
     line: bytes
+    shape: Shape
     literals: list[bytes]
     known: Any
     body: bytes

@@ -194,7 +194,7 @@ async def test_a_read_that_is_answered_without_a_task_finds_the_new_schema_too(n
             "type": "http", "method": "GET", "path": "/rest/v1/notes", "raw_path": b"/rest/v1/notes",
             "query_string": b"id=eq.1", "headers": [], "state": {"caller": ANON},
         }  # fmt: skip
-        exchange = SimpleNamespace(query=b"id=eq.1", body=b"", literals=[b"1"], known=None)
+        exchange = SimpleNamespace(query=b"id=eq.1", body=b"", literals=[b"1"])
         request = SimpleNamespace(scope=scope, exchange=exchange, settle=answered.set_result)
         assert app.begin(request)
         return await answered

@@ -26,7 +26,7 @@ from mbaas.core.query.shape import shape_of
 from mbaas.core.query.types import InsertQuery, Payload
 from mbaas.core.rules.ruleset import RuleSet
 from mbaas.http.exchange import Admitted, Again
-from mbaas.http.heads import head_of
+from mbaas.http.heads import Shape, head_of
 from mbaas.http.idempotency import HEADER
 from mbaas.http.respond import Message, Receive, Reply, Scope
 from mbaas.modules.records.answers import inserted, listed, named, next_page, updated
@@ -39,7 +39,7 @@ Anew: TypeAlias = Callable[[Asked, RuleSet, DatabaseError | SchemaChanged], Awai
 """The answer after a statement, planned by that snapshot, failed like that. Raises the error when it stands."""
 
 _MOST_REPLIES = 16  # of one shape, that are kept
-_MOST_BODIES = 100
+_MOST_BODIES = 100  # of one shape; and shapes of writes with one head
 
 
 class ShortWay:
@@ -259,6 +259,7 @@ class _Writes(_Same):
         super().__init__(way, asked, name)
         self.content = parse_content_type(asked.text(b"content-type"))
         self.inserts = asked.method == "POST"
+        self._writes: dict[Shape, _Write] = {}
 
     def first(self, request: Admitted, asked: Asked, identity: Identity) -> bool | Again:
         shapes, way, exchange = self.records.shapes, self.way, request.exchange
@@ -287,8 +288,11 @@ class _Writes(_Same):
             return False
         if not self.is_cut(request) or (self.inserts and exchange.literals):
             return True
-        before = exchange.known[1] if exchange.known is not None else None
-        write = before if isinstance(before, _Write) else _Write(self, parameters.columns or None)
+        write = self._writes.get(exchange.shape)
+        if write is None:
+            if len(self._writes) >= _MOST_BODIES:
+                self._writes.clear()
+            write = self._writes[exchange.shape] = _Write(self, parameters.columns or None)
         write.add(payload, line)
         return write
 
