@@ -13,6 +13,7 @@ import msgspec
 
 from mbaas.http.respond import Header, Scope
 
+_K = TypeVar("_K")
 _T = TypeVar("_T")
 
 MAX_KNOWN = 1000
@@ -82,10 +83,7 @@ class KnownHeads:
         return self._known.get(block)
 
     def keep(self, head: Head, shape: Shape, known: Any) -> None:
-        if sum(map(len, shape)) <= MAX_BYTES:
-            if len(self.lines) >= MAX_LINES:
-                self.lines = dict(list(self.lines.items())[MAX_LINES // 2 :])
-            self.lines[head, shape] = known
+        self.lines = _kept(self.lines, (head, shape), known, size=sum(map(len, shape)), most=MAX_LINES)
 
     def of(self, headers: list[Header]) -> Head:
         """The head of a request with a body: known by its fields, but for the length of the body, which it lacks."""
@@ -93,15 +91,13 @@ class KnownHeads:
         found = self._with_body.get(fields)
         if found is None:
             found = Head(list(fields))
-            if sum(len(name) + len(value) for name, value in fields) <= MAX_BYTES:
-                if len(self._with_body) >= MAX_KNOWN:
-                    self._with_body = dict(list(self._with_body.items())[MAX_KNOWN // 2 :])
-                self._with_body[fields] = found
+            size = sum(len(name) + len(value) for name, value in fields)
+            self._with_body = _kept(self._with_body, fields, found, size=size)
         return found
 
     def add(self, block: bytes, head: Head) -> None:
         """Keeps what a parser read from these bytes."""
-        self._known = _kept(self._known, block, head)
+        self._known = _kept(self._known, block, head, size=len(block))
 
     def with_body(self, data: bytes, end: int) -> WithBody | None:
         """The head of a request that is here as a whole, known but for the length of its body.
@@ -115,7 +111,8 @@ class KnownHeads:
         """Keeps what a parser read from the head in these bytes, when they are one whole request."""
         cut = _cut(data, end)
         if cut is not None:
-            self._blocks = _kept(self._blocks, cut[0] + cut[1], WithBody(*cut, head))
+            block = cut[0] + cut[1]
+            self._blocks = _kept(self._blocks, block, WithBody(*cut, head), size=len(block))
 
 
 def _cut(data: bytes, end: int) -> tuple[bytes, bytes] | None:
@@ -127,9 +124,10 @@ def _cut(data: bytes, end: int) -> tuple[bytes, bytes] | None:
     return data[end : length.start(1)], data[length.end(1) : head_end]
 
 
-def _kept(known: dict[bytes, _T], block: bytes, head: _T) -> dict[bytes, _T]:
-    if len(block) <= MAX_BYTES:
-        if len(known) >= MAX_KNOWN:  # the older half goes
-            known = dict(list(known.items())[MAX_KNOWN // 2 :])
-        known[block] = head
+def _kept(known: dict[_K, _T], key: _K, value: _T, *, size: int, most: int = MAX_KNOWN) -> dict[_K, _T]:
+    """With one more, unless it is too large. size: bytes."""
+    if size <= MAX_BYTES:
+        if len(known) >= most:  # the older half goes
+            known = dict(list(known.items())[most // 2 :])
+        known[key] = value
     return known
