@@ -63,10 +63,10 @@ class Head:
 def head_of(scope: Scope) -> Head:
     """The head of this request, made when the server did not know it yet."""
     state = scope.setdefault("state", {})
-    found = state.get("head")
+    found: Head | None = state.get("head")
     if found is None:
         found = state["head"] = Head(scope["headers"])
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 class KnownHeads:
