@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from mbaas.config.adopted import NAME, adopted_text, choose, with_include
 from mbaas.core.errors import MbaasError
 from mbaas_cli.output import DEFAULT, FAILED, Json, Project, configuration, failures, out, result
 
@@ -25,6 +24,7 @@ def adopt(config: Project = DEFAULT, check: Check = False, json: Json = False) -
     Example: `MBAAS_DATABASE__URL=postgresql://... mbaas adopt`
     """
     with failures(json):
+        from mbaas.config.adopted import NAME, adopted_text, choose
         from mbaas.schema import adoptable
 
         loaded = configuration(config)
@@ -59,6 +59,8 @@ def adopt(config: Project = DEFAULT, check: Check = False, json: Json = False) -
 
 def _write(path: Path, text: str, config: Path) -> None:
     """The file and then what includes it; each is whole or as it was. What cannot be loaded is taken back."""
+    from mbaas.config.adopted import with_include
+
     before = path.read_text(encoding="utf-8") if path.exists() else None
     _replace(path, text)
     main = config.read_text(encoding="utf-8")

@@ -6,19 +6,18 @@ import asyncio
 import stat
 import urllib.error
 import urllib.request
+from typing import TYPE_CHECKING
 
 import msgspec
 import typer
 
 from mbaas.config.settings import Config
 from mbaas.core.errors import MbaasError
-from mbaas.core.expr import types as t
-from mbaas.core.expr.walk import walk
-from mbaas.core.rules.compile import compile_rules
-from mbaas.core.rules.reach import reach
-from mbaas.core.rules.ruleset import RuleSet
-from mbaas.core.schema.catalog import Collection
+from mbaas.core.schema.catalog import Catalog, Collection
 from mbaas_cli.output import DEFAULT, FAILED, Json, Project, configuration, failures, out, result
+
+if TYPE_CHECKING:
+    from mbaas.core.expr import types as t
 
 WRITES = ("insert", "update", "delete")
 
@@ -41,8 +40,7 @@ def doctor(config: Project = DEFAULT, json: Json = False) -> None:
     """
     with failures(json):
         loaded = configuration(config)
-        rules = compile_rules(loaded.catalog)
-        found = [*_rules(rules), *_settings(loaded), *_secrets(loaded), *_database(loaded), *_server(loaded)]
+        found = [*_rules(loaded.catalog), *_settings(loaded), *_secrets(loaded), *_database(loaded), *_server(loaded)]
     if json:
         result({"findings": found}, json=True)
     for finding in () if json else found:
@@ -54,9 +52,13 @@ def doctor(config: Project = DEFAULT, json: Json = False) -> None:
         raise typer.Exit(FAILED)
 
 
-def _rules(rules: RuleSet) -> list[Finding]:
+def _rules(catalog: Catalog) -> list[Finding]:
+    from mbaas.core.rules.compile import compile_rules
+    from mbaas.core.rules.reach import reach
+
+    rules = compile_rules(catalog)
     found = []
-    for collection in rules.catalog.collections.values():
+    for collection in catalog.collections.values():
         name = collection.name
         if collection.adopted:
             continue  # its policies are its owner's
@@ -82,6 +84,9 @@ def _rules(rules: RuleSet) -> list[Finding]:
 
 def _compared(rule: t.Expr) -> set[str]:
     """Own columns that a rule holds against the caller or against what a sub-select finds."""
+    from mbaas.core.expr import types as t
+    from mbaas.core.expr.walk import walk
+
     pairs: list[tuple[t.Expr, t.Expr]] = []
     for part in walk(rule):
         if isinstance(part, t.Binary | t.Quantified) and part.op == "=":

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from mbaas.adapters import secrets
 from mbaas_cli.output import DEFAULT, Json, Project, configuration, failures, out, result
 
 app = typer.Typer(no_args_is_help=True, help="API keys and signing keys.")
@@ -25,6 +24,8 @@ def list_keys(config: Project = DEFAULT, json: Json = False) -> None:
 
     Example: `mbaas keys list --json | jq -r .anon_key`
     """
+    from mbaas.adapters import secrets
+
     with failures(json):
         found = secrets.load_or_create(configuration(config).data / "secrets.toml")
     shown = {
@@ -57,6 +58,8 @@ def rotate(
 
     Example: `mbaas keys rotate --grace 3600`
     """
+    from mbaas.adapters import secrets
+
     now = datetime.now(UTC)
     with failures(json):
         loaded = configuration(config)

@@ -10,7 +10,6 @@ from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
-from mbaas.adapters.secrets import load_or_create
 from mbaas.core.errors import BodyInvalid, MbaasError
 from mbaas_cli.output import DEFAULT, FAILED, Json, Project, configuration, failures, out, result
 
@@ -152,6 +151,8 @@ def _ask(config: Any, url: str | None, method: str, path: str, body: Any = None)
     import httpx  # here: other commands start faster without it
 
     loaded = configuration(config)
+    from mbaas.adapters.secrets import load_or_create
+
     key = load_or_create(loaded.data / "secrets.toml").service_key
     base = url or loaded.server.public_url or f"http://{loaded.server.host}:{loaded.server.port}"
     try:

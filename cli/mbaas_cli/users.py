@@ -12,7 +12,6 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from mbaas.adapters.secrets import load_or_create
 from mbaas.core import errors
 from mbaas.core.errors import QueryError
 from mbaas_cli.output import DEFAULT, FAILED, Json, Project, configuration, failures, out, result
@@ -140,6 +139,8 @@ def _admin(config: Path, url: str | None) -> Iterator[Callable[..., Any]]:
     from mbaas_sdk import Client, MbaasError  # here: every other command starts faster without an HTTP client
 
     loaded = configuration(config)
+    from mbaas.adapters.secrets import load_or_create
+
     key = load_or_create(loaded.data / "secrets.toml").service_key
     base = url or loaded.server.public_url or f"http://{loaded.server.host}:{loaded.server.port}"
     try:

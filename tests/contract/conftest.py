@@ -78,7 +78,8 @@ def start_server(root: Path, *, port: int | None = None, environ: dict[str, str]
         cwd=root,
         stdout=log,
         stderr=log,
-        env={**os.environ, "MBAAS_LOG__FORMAT": "json", **(environ or {})},
+        # No balancer has to learn that it goes.
+        env={**os.environ, "MBAAS_LOG__FORMAT": "json", "MBAAS_SERVER__DRAIN_S": "0.2", **(environ or {})},
     )
     log.close()
     url = f"http://127.0.0.1:{port}"
@@ -111,9 +112,8 @@ def stop_server(server: Server) -> int:
 @contextlib.contextmanager
 def running(root: Path, *, database_url: str | None = None, environ: dict[str, str] | None = None) -> Iterator[Server]:
     """A server for a block, which ends cleanly. database_url: instead of a PostgreSQL of its own."""
-    environ = {"MBAAS_SERVER__DRAIN_S": "0.2", **(environ or {})}  # no balancer has to learn that it goes
     if database_url is not None:
-        environ["MBAAS_DATABASE__URL"] = database_url
+        environ = {**(environ or {}), "MBAAS_DATABASE__URL": database_url}
     server = replace(start_server(root, environ=environ), database_url=database_url)
     try:
         yield server

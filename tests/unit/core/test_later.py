@@ -40,6 +40,13 @@ def test_a_start_loads_no_library_that_waits_for_its_first_use() -> None:
     assert set(first_sign_in) - {"rich"} == {*PUT_OFF, *BEHIND}  # httpx draws with it, where it finds it
 
 
+def test_a_command_loads_nothing_that_only_others_use() -> None:
+    others = ("asyncpg", "httpx", "joserfc", "litestar", "piccolo", "sqlglot", "tomlkit")
+    start = "import sys, mbaas_cli.main; print(sorted(name for name in sys.argv[1:] if name in sys.modules))"
+    said = subprocess.run([sys.executable, "-c", start, *others], capture_output=True, text=True, check=True).stdout
+    assert ast.literal_eval(said) == []
+
+
 def test_what_is_hidden_is_hidden_from_those_who_ask_meanwhile() -> None:
     sys.modules.pop("this", None)
     with without("this"), pytest.raises(ImportError):
