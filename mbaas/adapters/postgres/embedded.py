@@ -20,7 +20,7 @@ from mbaas.adapters.postgres.cluster.initialise import DATABASE, OWNER, SUPERUSE
 from mbaas.adapters.postgres.cluster.lock import DirectoryLock
 from mbaas.adapters.postgres.cluster.placement import HOME, place_directory, place_programs, place_sockets
 from mbaas.adapters.postgres.cluster.processes import clear, exited, launch, read_pid_file, runs_on
-from mbaas.adapters.postgres.cluster.sizing import checked, memory_limit, sized_settings
+from mbaas.adapters.postgres.cluster.sizing import UNAIDED, checked, memory_limit, sized_settings
 from mbaas.core.errors import ConfigError, Unavailable
 
 _POLL_S = 0.01
@@ -53,7 +53,8 @@ class EmbeddedPostgres:
     ) -> None:
         self.directory = directory
         self._programs = bin_path or wheel_bin()
-        self._settings = checked({**sized_settings(memory_limit()), **(settings or {})}, unsafe_dev=unsafe_dev)
+        sized = {**sized_settings(memory_limit()), **(UNAIDED if bin_path is None else {})}
+        self._settings = checked({**sized, **(settings or {})}, unsafe_dev=unsafe_dev)
         self._unsafe_dev = unsafe_dev
         self._home = home
         self._account: Account | None = None
