@@ -396,9 +396,9 @@ PREFERS = ["return=minimal", "return=representation"]
 @pytest.mark.parametrize("collection", COLLECTIONS)
 def test_inserts(scene: Scene, collection: str, actor: str, path: str, prefer: str) -> None:
     oracle = Oracle(scene, actor)
+    before = table(scene, collection)
     for who in ("owner", "other"):
         for hub in scene.hubs.values():
-            before = table(scene, collection)
             row = {"id": str(uuid.uuid4()), "author": scene.people[who], "hub": hub, "title": "new", "published": False}
             allowed = oracle.insert(collection, row)
             if prefer == "return=representation":
@@ -427,6 +427,7 @@ def test_inserts(scene: Scene, collection: str, actor: str, path: str, prefer: s
             else:
                 assert (answer.status_code, answer.json()["code"]) == (401 if actor == "anon" else 403, "42501")
                 assert after == before
+            before = after
     reset(scene, collection)
 
 
@@ -437,8 +438,8 @@ def test_inserts(scene: Scene, collection: str, actor: str, path: str, prefer: s
 def test_updates_and_deletes(scene: Scene, collection: str, actor: str, operation: str, prefer: str) -> None:
     oracle = Oracle(scene, actor)
     method, body = ("PATCH", {"title": "changed"}) if operation == "update" else ("DELETE", None)
+    before = table(scene, collection)
     for row in list(scene.rows[collection].values()):
-        before = table(scene, collection)
         allowed = oracle.change(collection, row, operation)
         client = scene.client(actor)
         if prefer == "graphql":
@@ -467,6 +468,7 @@ def test_updates_and_deletes(scene: Scene, collection: str, actor: str, operatio
             assert {**after, row["id"]: None} == {**before, row["id"]: None}
         else:
             assert set(after) == set(before) - {row["id"]}
+        before = after
     reset(scene, collection)
 
 
