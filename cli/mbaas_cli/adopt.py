@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -35,7 +35,7 @@ def adopt(config: Project = DEFAULT, check: Check = False, json: Json = False) -
         stale = not path.exists() or path.read_text(encoding="utf-8") != text
         if not check:
             _write(path, text, config)
-    told = {
+    told: dict[str, Any] = {
         "file": str(path),
         "changed": stale,
         "tables": [found.table.name for found in adoption.tables],
@@ -47,7 +47,7 @@ def adopt(config: Project = DEFAULT, check: Check = False, json: Json = False) -
         result(told, json=True)
     else:
         for kind in ("tables", "views", "functions"):
-            out.print(f"[bold]{kind}[/]  {escape(', '.join(map(str, told[kind])) or 'none')}")  # type: ignore[call-overload]
+            out.print(f"[bold]{kind}[/]  {escape(', '.join(map(str, told[kind])) or 'none')}")
         for left in adoption.left_out:
             out.print(f"[yellow]left out[/]  {left.kind} {escape(left.name)}: {escape(left.why)}")
             out.print(f"          [dim]{escape(left.hint)}[/]")

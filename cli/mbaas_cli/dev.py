@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import typer
+from rich.markup import escape
 
 from mbaas.core.errors import ConfigError
 from mbaas_cli.output import DEFAULT, Project, configuration, err, failures
@@ -55,7 +56,7 @@ def is_loadable(config: Path) -> bool:
     try:
         configuration(config)
     except ConfigError as error:
-        err.print(f"[red]not reloaded:[/] {error.message}")
+        err.print(f"[red]not reloaded:[/] {escape(error.message)}")
         return False
     return True
 

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import typer
+from rich.markup import escape
 
 from mbaas.config.settings import Config
 from mbaas.core.errors import MbaasError
-from mbaas.core.schema.catalog import Catalog, Collection
+from mbaas.core.schema.catalog import Catalog, Collection, Operation
 from mbaas_cli.output import DEFAULT, FAILED, Json, Project, configuration, failures, out, result
 
 if TYPE_CHECKING:
     from mbaas.core.expr import types as t
 
-WRITES = ("insert", "update", "delete")
+WRITES: tuple[Operation, ...] = ("insert", "update", "delete")
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -45,7 +46,7 @@ def doctor(config: Project = DEFAULT, json: Json = False) -> None:
         result({"findings": found}, json=True)
     for finding in () if json else found:
         colour = {"error": "red", "warning": "yellow", "note": "dim"}[finding.level]
-        out.print(f"[{colour}]{finding.level}[/] {finding.what}\n        [dim]{finding.hint}[/]")
+        out.print(f"[{colour}]{finding.level}[/] {escape(finding.what)}\n        [dim]{escape(finding.hint)}[/]")
     if not found and not json:
         out.print("Nothing to complain about.")
     if any(finding.level == "error" for finding in found):
@@ -55,6 +56,7 @@ def doctor(config: Project = DEFAULT, json: Json = False) -> None:
 def _rules(catalog: Catalog) -> list[Finding]:
     from mbaas.core.rules.compile import compile_rules
     from mbaas.core.rules.reach import reach
+    from mbaas.core.rules.ruleset import OPERATIONS
 
     rules = compile_rules(catalog)
     found = []
@@ -62,11 +64,11 @@ def _rules(catalog: Catalog) -> list[Finding]:
         name = collection.name
         if collection.adopted:
             continue  # its policies are its owner's
-        if not any(collection.rules.of(operation) for operation in ("select", *WRITES)):  # type: ignore[arg-type]
+        if not any(collection.rules.of(operation) for operation in OPERATIONS):
             hint = f"[collections.{name}.rules] says who may"
             found.append(Finding("note", f"{name} has no rules: only the service key reaches it", hint))
         for operation in WRITES:
-            rule = rules.row(name, operation)  # type: ignore[arg-type]
+            rule = rules.row(name, operation)
             if reach(rule, "anon") != "none":
                 what = f"{name}: anyone with the public key may {operation}"
                 found.append(Finding("warning", what, f"rules.{operation} holds for callers who are not signed in"))

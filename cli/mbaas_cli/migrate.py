@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from mbaas_cli.output import DEFAULT, Json, Project, configuration, failures, out, result
@@ -39,11 +40,13 @@ def plan(config: Project = DEFAULT, json: Json = False) -> None:
     if not found.steps:
         out.print("Nothing to do: the database is what `mbaas.toml` says.")
     for number, step in enumerate(found.steps, start=1):
-        out.print(f"[bold]{number}. {step.title}[/]" + (f"  [dim]lock: {step.lock}[/]" if step.lock != "none" else ""))
+        out.print(
+            f"[bold]{number}. {escape(step.title)}[/]" + (f"  [dim]lock: {step.lock}[/]" if step.lock != "none" else "")
+        )
         if step.destructive:
-            out.print(f"   [bold red]loses data:[/] {step.destructive}")
+            out.print(f"   [bold red]loses data:[/] {escape(step.destructive)}")
         if step.heavy:
-            out.print(f"   [yellow]others wait:[/] {step.heavy}")
+            out.print(f"   [yellow]others wait:[/] {escape(step.heavy)}")
         out.print(Syntax(";\n".join(text.strip() for text in step.sql) + ";", "sql", background_color="default"))
 
 

@@ -148,11 +148,12 @@ def _key(text: str | None) -> Any:
 
 def _ask(config: Any, url: str | None, method: str, path: str, body: Any = None) -> dict[str, Any]:
     """Raises Refused with the server's words, or when none answers."""
-    import httpx  # here: other commands start faster without it
+    # Here: other commands start faster without them.
+    import httpx
 
-    loaded = configuration(config)
     from mbaas.adapters.secrets import load_or_create
 
+    loaded = configuration(config)
     key = load_or_create(loaded.data / "secrets.toml").service_key
     base = url or loaded.server.public_url or f"http://{loaded.server.host}:{loaded.server.port}"
     try:

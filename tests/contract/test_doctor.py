@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,14 @@ def findings(server: Server, code: int = 0) -> dict[str, str]:
 
 def log(server: Server) -> str:
     return (server.root / "serve.log").read_text()
+
+
+def test_what_to_write_into_the_file_is_shown_in_its_brackets(server: Server) -> None:
+    command = [sys.executable, "-m", "mbaas_cli", "doctor"]
+    said = subprocess.run(command, cwd=server.root, capture_output=True, text=True, timeout=60).stdout
+    assert "[mail] host sends them" in said
+    assert "[collections.closed.rules] says who may" in said
+    assert '[[collections.notes.indexes]] fields = ["owner"]' in " ".join(said.split())
 
 
 def test_public_writes_and_what_runs_past_the_rules_are_listed(server: Server) -> None:
