@@ -10,7 +10,7 @@ GIB = 1024**3
 
 @pytest.mark.parametrize(
     ("memory", "shared_buffers", "effective_cache_size"),
-    [(GIB // 4, "16MB", "128MB"), (GIB, "64MB", "512MB"), (24 * GIB, "768MB", "12288MB")],
+    [(GIB // 4, "16MB", "128MB"), (GIB, "64MB", "512MB"), (24 * GIB, "1024MB", "12288MB")],
 )
 def test_buffers_follow_the_memory_within_bounds(memory: int, shared_buffers: str, effective_cache_size: str) -> None:
     settings = sized_settings(memory)

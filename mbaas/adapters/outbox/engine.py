@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import math
 import random
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
@@ -67,7 +68,7 @@ class Outbox:
 
     def start(self) -> None:
         self._tasks = [asyncio.create_task(channel.serve()) for channel in self._channels.values()]
-        self._tasks.append(asyncio.create_task(self._sweep()))
+        self._tasks.append(asyncio.create_task(self._look()))
 
     async def close(self, *, timeout_s: float = 10.0) -> None:
         """Take nothing new, let what is being sent end, and give back what takes longer than that."""
@@ -82,20 +83,31 @@ class Outbox:
             sending = [task for channel in self._channels.values() for task in channel.sending]
             if sending:
                 await asyncio.wait(sending)
-            elif await self.rows.due(self._channels):
-                for channel in self._channels.values():
-                    channel.wake()
+            elif await self._wake_due():
                 await asyncio.sleep(0.002)
             elif not any(channel.taking or channel.sending for channel in self._channels.values()):
                 return
             else:
                 await asyncio.sleep(0)
 
-    async def _sweep(self) -> None:
+    async def _look(self) -> None:
+        """One look for all channels: most of the time nothing is due, and an idle server should cost next to nothing."""
+        loop = asyncio.get_running_loop()
+        swept = -math.inf
         while True:
             with contextlib.suppress(MbaasError):  # the database is away: it tells of that itself
-                await self.rows.sweep(keep_dead_s=self._settings.keep_dead_s)
-            await asyncio.sleep(_SWEEP_EVERY_S)
+                await self._wake_due()
+                if loop.time() - swept >= _SWEEP_EVERY_S:
+                    swept = loop.time()
+                    await self.rows.sweep(keep_dead_s=self._settings.keep_dead_s)
+            await asyncio.sleep(POLL_S)
+
+    async def _wake_due(self) -> bool:
+        """Have what is due taken. Whether something was."""
+        due = await self.rows.due(self._channels)
+        for name in due:
+            self._channels[name].wake()
+        return bool(due)
 
 
 class _Channel:
@@ -119,8 +131,9 @@ class _Channel:
         self._awake.set()
 
     async def serve(self) -> None:
-        """Take and send, until cancelled."""
+        """Take and send whenever it is woken, until cancelled."""
         while True:
+            await self._awake.wait()
             self._awake.clear()
             free = self._settings.workers - len(self._held)
             taken: list[Taken] = []
@@ -130,10 +143,8 @@ class _Channel:
                     taken = await self._take(free)
                 finally:
                     self.taking = False
-            if not taken:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(POLL_S):
-                        await self._awake.wait()
+            if taken:
+                self.wake()  # there may be more
 
     async def drain(self, timeout_s: float) -> None:
         if self._held:

@@ -99,8 +99,10 @@ returning 1
 # Not one that is being sent: nobody could say whether it arrived.
 _DROP = "delete from mbaas.outbox where id = $1::uuid and not (held and due_at > now()) returning 1"
 _DUE = """
-select count(*) from mbaas.outbox
-where state = 'waiting' and due_at <= now() and channel = any ($1::text[])
+select named.channel from unnest($1::text[]) as named (channel)
+where exists (
+    select from mbaas.outbox as o where o.state = 'waiting' and o.channel = named.channel and o.due_at <= now()
+)
 """
 
 
@@ -166,10 +168,9 @@ class Rows:
         """Forget dead letters older than that."""
         await self._database.fetch_row(Statement(_SWEEP, (_interval(keep_dead_s),)))
 
-    async def due(self, channels: Collection[str]) -> int:
-        """How many could be taken now."""
-        row = await self._database.fetch_row(Statement(_DUE, (tuple(channels),)))
-        return int(str(row and row[0]))
+    async def due(self, channels: Collection[str]) -> list[str]:
+        """Those of them in which something could be taken now."""
+        return [str(channel) for (channel,) in await self._database.fetch_rows(Statement(_DUE, (tuple(channels),)))]
 
     async def list(self, *, state: str | None = None, channel: str | None = None, limit: int = 100) -> list[Entry]:
         """The oldest first."""

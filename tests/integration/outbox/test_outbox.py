@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Collection
+from typing import Any
 
 import pytest
 
 from mbaas.adapters.outbox import engine
 from mbaas.adapters.outbox.item import Item, Parcel
+from mbaas.adapters.outbox.rows import Taken
 from mbaas.adapters.secrets import rotate_sealing_key
 from mbaas.core.errors import Conflict, NotFound, Unavailable, Undeliverable
 from mbaas.core.observe import SendFailed, SendGivenUp
@@ -55,6 +58,41 @@ async def test_what_a_transaction_puts_is_sent_once_it_commits_and_only_then(
         await outbox.settle()
     assert (receiver.got, receiver.payloads) == ({sent: 1}, [b'{"n":1}'])
     assert await office.rows.list() == []
+
+
+async def test_idle_channels_ask_for_nothing_until_one_look_for_all_finds_something(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "POLL_S", 0.01)
+    looked, asked = asyncio.Semaphore(0), []
+    rows = office.rows
+    due, take = rows.due, rows.take
+
+    async def counted_due(channels: Collection[str]) -> list[str]:
+        looked.release()
+        return await due(channels)
+
+    async def counted_take(channel: str, **wanted: Any) -> list[Taken]:
+        asked.append(channel)
+        return await take(channel, **wanted)
+
+    monkeypatch.setattr(rows, "due", counted_due)
+    monkeypatch.setattr(rows, "take", counted_take)
+    receiver = Receiver()
+    outbox = office.idle(receiver)
+    outbox.handle("sms", receiver)
+    outbox.handle("hook", receiver)
+    outbox.start()
+    try:
+        async with asyncio.timeout(5):
+            for _ in range(4):
+                await looked.acquire()
+            assert asked == []
+            sent = await office.put(channel="sms")  # by another node: nobody here is woken
+            await receiver.arrived.wait()
+    finally:
+        await outbox.close(timeout_s=0.2)
+    assert (receiver.got, set(asked)) == ({sent: 1}, {"sms"})
 
 
 async def test_several_nodes_send_each_item_once(office: Office) -> None:

@@ -23,8 +23,8 @@ def sized_settings(memory: int) -> dict[str, str]:
     """memory: bytes that the whole machine, or our share of it, has."""
     return {
         # A page that is not here costs some microseconds, though the operating system has it; a list of a large table
-        # reads thirty. Not more: a gigabyte is 20 MB at rest, and what is dirty here is written at a stop.
-        "shared_buffers": _megabytes(memory // 16, least=16, most=768),
+        # reads thirty. Not more: each is 20 MB at rest, and what is dirty here is written at a stop.
+        "shared_buffers": _megabytes(memory // 16, least=16, most=1024),
         "wal_buffers": "4MB",  # grows with the former by itself, and is memory at rest
         "effective_cache_size": _megabytes(memory // 2, least=64, most=65_536),
         "maintenance_work_mem": _megabytes(memory // 32, least=16, most=64),
