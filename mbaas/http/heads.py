@@ -6,10 +6,7 @@ along what the edge and the modules concluded from it then: nothing that depends
 
 from __future__ import annotations
 
-import re
 from typing import Any, TypeAlias, TypeVar
-
-import msgspec
 
 from mbaas.http.respond import Header, Scope
 
@@ -20,33 +17,10 @@ MAX_KNOWN = 1000
 MAX_BYTES = 4096  # of one head that is worth keeping, and of one request line
 MAX_LINES = 2000
 
+_LENGTHS = (b"\r\ncontent-length: ", b"\r\nContent-Length: ")  # as clients write it
+
 Shape: TypeAlias = tuple[bytes, ...]
 """A request line without its literals (``mbaas.core.query.shape.cut``)."""
-
-
-class WithBody(msgspec.Struct, frozen=True):
-    """A head that a body follows, as bytes around the digits of its length."""
-
-    before: bytes
-    after: bytes
-    head: Head
-
-    def body(self, data: bytes, end: int) -> bytes | None:
-        """The body of a request that is here as a whole and has this head; ``None`` of any other.
-
-        end: of the request line in the data.
-        """
-        if not data.startswith(self.before, end):
-            return None
-        first = end + len(self.before)
-        last = data.find(b"\r", first, first + 6)
-        digits, begin = data[first:last], last + len(self.after)
-        if last < 0 or not digits.isdigit() or not data.startswith(self.after, last):
-            return None
-        return data[begin:] if len(data) - begin == int(digits) else None
-
-
-_LENGTH = re.compile(rb"\r\ncontent-length: ([0-9]{1,5})(?=\r\n)", re.IGNORECASE)
 
 
 class Head:
@@ -75,7 +49,7 @@ class KnownHeads:
     def __init__(self) -> None:
         self._known: dict[bytes, Head] = {}
         self._with_body: dict[tuple[Header, ...], Head] = {}
-        self._blocks: dict[bytes, WithBody] = {}  # of those, without the digits of their length
+        self._blocks: dict[bytes, Head] = {}  # of those, without the digits of their length
         self.lines: dict[tuple[Head, Shape], Any] = {}
         """What was kept of requests with that head whose lines leave that shape."""
 
@@ -99,29 +73,37 @@ class KnownHeads:
         """Keeps what a parser read from these bytes."""
         self._known = _kept(self._known, block, head, size=len(block))
 
-    def with_body(self, data: bytes, end: int) -> WithBody | None:
-        """The head of a request that is here as a whole, known but for the length of its body.
+    def with_body(self, data: bytes, end: int) -> tuple[Head, bytes] | None:
+        """The head of a request that is here as a whole, known but for the length of its body, and that body.
 
         end: of the request line in the data.
         """
         cut = _cut(data, end)
-        return None if cut is None else self._blocks.get(cut[0] + cut[1])
+        if cut is None:
+            return None
+        head = self._blocks.get(cut[0])
+        return None if head is None else (head, data[cut[1] :])
 
     def add_with_body(self, data: bytes, end: int, head: Head) -> None:
         """Keeps what a parser read from the head in these bytes, when they are one whole request."""
         cut = _cut(data, end)
         if cut is not None:
-            block = cut[0] + cut[1]
-            self._blocks = _kept(self._blocks, block, WithBody(*cut, head), size=len(block))
+            self._blocks = _kept(self._blocks, cut[0], head, size=len(cut[0]))
 
 
-def _cut(data: bytes, end: int) -> tuple[bytes, bytes] | None:
-    """A head around the digits of its length; ``None`` when the body is not that long."""
-    length = _LENGTH.search(data, end)
+def _cut(data: bytes, end: int) -> tuple[bytes, int] | None:
+    """A head without the digits of its length, and where it ends; ``None`` when the body is not that long."""
     head_end = data.find(b"\r\n\r\n", end) + 4
-    if length is None or length.end() > head_end or len(data) - head_end != int(length[1]):
-        return None
-    return data[end : length.start(1)], data[length.end(1) : head_end]
+    for said in _LENGTHS:
+        first = data.find(said, end, head_end)
+        if first >= 0:
+            first += len(said)
+            last = data.find(b"\r", first, first + 6)
+            digits = data[first:last]
+            if last < 0 or not digits.isdigit() or len(data) - head_end != int(digits):
+                return None
+            return data[end:first] + data[last:head_end], head_end
+    return None
 
 
 def _kept(known: dict[_K, _T], key: _K, value: _T, *, size: int, most: int = MAX_KNOWN) -> dict[_K, _T]:

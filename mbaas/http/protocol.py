@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from mbaas.core.query.shape import cut
 from mbaas.http.cycle import WHOLE, Cycle
 from mbaas.http.exchange import Quick
-from mbaas.http.heads import Head, KnownHeads, WithBody
+from mbaas.http.heads import Head, KnownHeads
 from mbaas.http.pace import Pace
 from mbaas.http.pending import Pending
 from mbaas.http.proxies import UNIX
@@ -55,7 +55,6 @@ class Protocol(HttpToolsProtocol):
         self.peer = UNIX
         self._block = b""  # the last known head, as bytes and read
         self._head: Head | None = None
-        self._with_body: WithBody | None = None  # the same of those with a body
         self._task: asyncio.Task[None] | None = None
         self._head_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
@@ -149,14 +148,10 @@ class Protocol(HttpToolsProtocol):
                 if head is not None:
                     self._block, self._head = data[end:], head
             elif data.startswith(_WITH_BODY):
-                block = self._with_body
-                found = None if block is None else block.body(data, end)
+                found = self.heads.with_body(data, end)
                 if found is None:
-                    block = self.heads.with_body(data, end)
-                    found = None if block is None else block.body(data, end)
-                if block is None or found is None:
                     return False
-                self._with_body, head, body = block, block.head, found
+                head, body = found
             else:
                 return False
         if head is None or self._busy:

@@ -201,10 +201,13 @@ json_values = st.recursive(
     ),
     ascii_only=st.booleans(),
     indent=st.sampled_from([None, 1]),
+    separators=st.sampled_from([None, (",", ":")]),
 )
 @few
-def test_rows_arrive_as_they_were_sent(rows: list[dict[str, Any]], ascii_only: bool, indent: int | None) -> None:
-    sent = json.dumps(rows, ensure_ascii=ascii_only, indent=indent, separators=(",", ":") if indent is None else None)
+def test_rows_arrive_as_they_were_sent(
+    rows: list[dict[str, Any]], ascii_only: bool, indent: int | None, separators: tuple[str, str] | None
+) -> None:
+    sent = json.dumps(rows, ensure_ascii=ascii_only, indent=indent, separators=separators)
     payload = parse_insert(sent.encode())
     assert payload.text == sent
     assert payload.columns == (tuple(sorted(rows[0])) if rows else ())
@@ -240,8 +243,9 @@ class Pairs(list[Any]):
 
 
 @given(
-    row=st.dictionaries(st.sampled_from(["a", "b", "é"]), json_values, max_size=3),
+    row=st.dictionaries(st.sampled_from(["a", "b", "é", '"', "%b"]), json_values, max_size=3),
     count=st.integers(0, 3),
+    spaced=st.booleans(),
     cuts=st.lists(
         st.tuples(
             st.integers(0, 400),
@@ -263,6 +267,7 @@ class Pairs(list[Any]):
                     b"\\ud800",
                     b"NaN",
                     b'"a":1,',
+                    b'"a": 1, ',
                     b"[" * 40,
                     b" ",
                 ]
@@ -273,9 +278,10 @@ class Pairs(list[Any]):
 )
 @few
 def test_a_body_is_taken_exactly_when_it_is_sound(
-    row: dict[str, Any], count: int, cuts: list[tuple[int, int, bytes]]
+    row: dict[str, Any], count: int, spaced: bool, cuts: list[tuple[int, int, bytes]]
 ) -> None:
-    body = json.dumps([row] * count if count else row, ensure_ascii=False, separators=(",", ":")).encode()
+    separators = None if spaced else (",", ":")
+    body = json.dumps([row] * count if count else row, ensure_ascii=False, separators=separators).encode()
     for at, size, insert in cuts:
         body = body[: at % (len(body) + 1)] + insert + body[at % (len(body) + 1) + size :]
     try:

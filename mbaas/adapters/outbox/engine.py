@@ -91,7 +91,7 @@ class Outbox:
                 await asyncio.sleep(0)
 
     async def _look(self) -> None:
-        """One look for all channels: most of the time nothing is due, and an idle server should cost next to nothing."""
+        """One look for all channels: most of the time nothing is due, and an idle server is to cost next to nothing."""
         loop = asyncio.get_running_loop()
         swept = -math.inf
         while True:

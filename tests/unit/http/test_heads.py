@@ -28,8 +28,7 @@ def known() -> KnownHeads:
 def test_a_head_is_known_whatever_the_length_of_its_body(known: KnownHeads, body: bytes) -> None:
     found = known.with_body(sent(body), len(LINE))
     assert found is not None
-    assert found.head.headers == HEADERS
-    assert found.body(sent(body), len(LINE)) == body
+    assert (found[0].headers, found[1]) == (HEADERS, body)
 
 
 @pytest.mark.parametrize(
@@ -44,11 +43,23 @@ def test_a_head_is_known_whatever_the_length_of_its_body(known: KnownHeads, body
     ],
 )  # fmt: skip
 def test_any_other_head_or_length_is_not(known: KnownHeads, data: bytes) -> None:
-    kept = known.with_body(sent(b"{}"), len(LINE))
-    assert kept is not None
-    assert kept.body(data, len(LINE)) is None
-    found = known.with_body(data, len(LINE))
-    assert found is None or found.body(data, len(LINE)) is None
+    assert known.with_body(data, len(LINE)) is None
+
+
+@pytest.mark.parametrize(("spelled", "kept"), [(b"Content-Length: ", True), (b"CONTENT-LENGTH:", False)])
+def test_a_length_is_found_as_clients_spell_it(spelled: bytes, kept: bool) -> None:
+    heads = KnownHeads()
+    data = sent(b"{}").replace(b"content-length: ", spelled)
+    heads.add_with_body(data, len(LINE), Head(HEADERS))
+    assert (heads.with_body(data, len(LINE)) is not None) == kept
+    assert heads.with_body(sent(b"{}"), len(LINE)) is None
+
+
+def test_a_length_in_a_body_is_none() -> None:
+    heads = KnownHeads()
+    data = sent(b"{}\r\ncontent-length: 2\r\n\r\n{}").replace(b"content-length: ", b"x-length: ", 1)
+    heads.add_with_body(data, len(LINE), Head(HEADERS))
+    assert heads.with_body(data, len(LINE)) is None
 
 
 def test_what_is_kept_of_lines_has_an_end() -> None:

@@ -26,6 +26,8 @@ INSERTS = [
     (b'{"a":"\\\\u0000"}', Payload('[{"a":"\\\\u0000"}]', ("a",), 1)),
     (b'{"__proto__":{"x":1}}', Payload('[{"__proto__":{"x":1}}]', ("__proto__",), 1)),
     (b'{"a":{"k":1,"k":2}}', Payload('[{"a":{"k":1,"k":2}}]', ("a",), 1)),
+    (b'{"%": 1, "%b": 2}', Payload('[{"%": 1, "%b": 2}]', ("%", "%b"), 1)),
+    (b'{"\\"": 1, "\\\\": 2}', Payload('[{"\\"": 1, "\\\\": 2}]', ('"', "\\"), 1)),
 ]
 
 
@@ -123,6 +125,12 @@ def test_with_columns_named_rows_may_differ() -> None:
     [
         b'{"a":1,"a":2}',
         b'{"a":1, "a":2}',
+        b'{"a": 1, "a": 1}',
+        b'{"a":1,"b":2,"c":3,"d":4,"a":1}',
+        b'{"a": 1, "b": 2,"c":3,"a":1}',
+        b'{"%b": 1, "%b": 2}',
+        b'[{"a": 1, "b": 2}, {"a": 1, "b": 2, "a": 2}]',
+        b'[{"a": 1}, {"a":1,"a":1}]',
         b'{"a":1,"\\u0061":2}',
         b'[{"a":1},{"a":1,"a":1}]',
         b'[{"a":{"k":1}},{"a":[],"a":{}}]',
@@ -134,6 +142,20 @@ def test_no_row_may_name_a_key_twice(body: bytes) -> None:
     with pytest.raises(BodyInvalid) as refused:
         parse_insert(body)
     assert "twice" in refused.value.details
+
+
+def test_what_programs_write_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"title": f"Note {number}", "tags": ["a", {"b": [1, 2]}], "ü%": None} for number in range(3)]
+    bodies = [
+        json.dumps(value, ensure_ascii=False, separators=separators).encode()
+        for value in (rows, rows[0])
+        for separators in (None, (",", ":"))
+    ]
+    monkeypatch.setattr(json, "loads", None)
+    for body in bodies:
+        assert parse_insert(body).columns == ("tags", "title", "ü%")
+    with pytest.raises(TypeError):
+        parse_insert(b'{"a" : 1}')
 
 
 def deep(depth: int) -> bytes:
