@@ -80,12 +80,11 @@ class _Lane:
     def size(self) -> int:
         """Of the next batch: half of all, so that PostgreSQL has one half to do while we have the other.
 
-        Of reads, those who were told last are among them: they are about to ask again. Left to themselves all came to
-        be in one batch, and each of the two waited while the other had it.
+        Those who had an answer last are among them: they are about to ask again. Left to themselves all came to be in
+        one batch, and each of the two waited while the other had it.
         """
         waiting = len(self.waiting)
-        half = (waiting + self.last + 1) // 2 if self.is_read else waiting // 2
-        return min(waiting, max(FEW, half), MOST)
+        return min(waiting, max(FEW, (waiting + self.last + 1) // 2), MOST)
 
 
 class Coalescer:
