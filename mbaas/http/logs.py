@@ -35,7 +35,7 @@ _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 class LineWriter:
     """Writes lines to a stream from a thread of its own, a few times a second.
 
-    dropped: lines lost because the stream did not take them fast enough.
+    dropped: lines lost because the stream did not take them fast enough. sources: asked for further lines each time.
     """
 
     PAUSE_S = 0.1
@@ -47,13 +47,21 @@ class LineWriter:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.dropped = 0
+        self.sources: list[Callable[[], list[str]]] = []
 
     def write(self, line: str) -> None:
         """Takes one line without its end. Never waits."""
-        if len(self._lines) >= self._max_lines:
-            self.dropped += 1
-            return
-        self._lines.append(line)
+        self.write_lines([line])
+
+    def write_lines(self, lines: list[str]) -> None:
+        """The same of several."""
+        room = max(0, self._max_lines - len(self._lines))
+        self._lines.extend(lines[:room])
+        self.dropped += len(lines[room:])
+        self.start()
+
+    def start(self) -> None:
+        """Has the thread run, which it does for as long as the writer is not closed."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
             self._thread.start()
@@ -79,6 +87,8 @@ class LineWriter:
         lines: list[str] = []
         while self._lines:
             lines.append(self._lines.popleft())
+        for source in self.sources:
+            lines += source()
         if not lines:
             return
         try:

@@ -223,6 +223,19 @@ def test_access_lines_tell_the_time_whichever_way_the_clock_goes(monkeypatch: py
     ]  # fmt: skip
 
 
+def test_each_request_has_one_line_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LineWriter, "PAUSE_S", 0.0001)  # so that its thread takes what is told meanwhile
+    stream = io.StringIO()
+    writer = LineWriter(stream, max_lines=100_000)
+    write = json_access_log(writer)
+    for number in range(20_000):
+        write("GET", "/", 200, 0.001, str(number), "", None)
+    ids = [line["request_id"] for line in lines(stream, writer)]
+    assert sorted(map(int, ids)) == list(range(20_000))
+    write("GET", "/", 200, 0.001, "after", "", None)
+    assert lines(stream, writer)[-1]["request_id"] == "after"
+
+
 def test_a_reader_that_does_not_read_costs_lines_and_no_time() -> None:
     reading, writing = os.pipe()
     stream = os.fdopen(writing, "w")
