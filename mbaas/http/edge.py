@@ -28,7 +28,7 @@ from mbaas.http.cors import Cors
 from mbaas.http.cycle import WHOLE
 from mbaas.http.deadlines import Deadlines
 from mbaas.http.errors import Dialect, MethodNotAllowed, default_dialect
-from mbaas.http.exchange import Begin, Exchange
+from mbaas.http.exchange import Begin
 from mbaas.http.exempt import is_exempt
 from mbaas.http.exposed import ExposedKey
 from mbaas.http.heads import Head, head_of
@@ -137,6 +137,7 @@ class Edge:
         self._log = log
         self._access_log = access_log
         self._limits = limits
+        self.max_line = limits.max_url  # bytes of method and target, which are in order for sure
         self._cors = Cors(server.cors_origins)
         self._proxies = Proxies(server.trusted_proxies)
         self.direct = self._proxies.none  # clients connect themselves
@@ -267,10 +268,6 @@ class Edge:
         durations.add(seconds)
         if self._access_log is not None:
             self._access_log(method, path, status, seconds, request_id, client_ip, caller)
-
-    def fits(self, exchange: Exchange, bounds: Bounds) -> bool:
-        """Whether the sizes that differ from request to request are in order for sure."""
-        return len(exchange.line) <= self._limits.max_url and len(exchange.body) <= bounds.max_body
 
     def is_own(self, path: str) -> bool:
         return path in self._own

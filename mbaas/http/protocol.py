@@ -154,7 +154,8 @@ class Protocol(HttpToolsProtocol):
                 head, body = found
             else:
                 return False
-        if head is None or self._busy:
+        cycle = self.cycle
+        if head is None or (cycle is not None and not cycle.response_complete):  # it is busy
             return False
         shape, literals = cut(line)
         known = self.heads.lines.get((head, shape))

@@ -52,7 +52,7 @@ class QuickWay:
             route, again = head.memo.get((self, exchange.method, exchange.path)), None
         else:
             route, again = line
-        if route is None or not edge.fits(exchange, route.bounds):
+        if route is None or len(exchange.line) > edge.max_line or len(exchange.body) > route.bounds.max_body:
             return self._first(exchange, now)
         known, peer, admission = route.known, exchange.peer, edge.admission
         request = _Request(

@@ -93,10 +93,11 @@ class ShortWay:
 class _Line:
     """Requests of one head whose lines have one shape: what was prepared for them, by whom it was asked for.
 
-    payload: what is the same of their bodies, ``None`` for reads.
+    payload: what is the same of their bodies, ``None`` for reads. ask: for the row that answers one, with
+    ``args``, ``told`` and the request, which is settled then.
     """
 
-    __slots__ = ("_args", "_ask", "_identity", "_places", "_replies", "_role", "payload", "prepared", "same", "shapes")
+    __slots__ = ("_args", "_identity", "_places", "_replies", "_role", "ask", "payload", "prepared", "same", "shapes")
 
     def __init__(
         self, same: _Same, shapes: Shapes, prepared: Prepared, identity: Identity, payload: Payload | None = None
@@ -106,18 +107,13 @@ class _Line:
         self.prepared = prepared
         self.payload = payload
         self._role = identity.role
-        self._ask = same.records.asking(prepared, identity.role) or _not_possible
+        self.ask = same.records.asking(prepared, identity.role) or _not_possible
         self._identity: Identity | None = None
         self._args: list[Any] = []
         sources = enumerate(prepared.template.sources)
         self._places = [(place, source) for place, source in sources if type(source) is int]
         # To those whose rows differ in nothing but the body.
         self._replies: dict[tuple[str | None, ...], Reply] | None = {} if same.repeats(prepared) else None
-
-    @property
-    def holds(self) -> bool:
-        """Whether it is of the rules that hold now."""
-        return self.same.records.shapes is self.shapes
 
     def args(self, identity: Identity, literals: list[bytes], body: str | None = None) -> list[Any] | None:
         """What is bound for one of these requests; ``None`` when it is asked for in another role."""
@@ -132,11 +128,7 @@ class _Line:
             args[place] = literals[number].decode() if number < len(literals) else body
         return args
 
-    def ask(self, args: list[Any], request: Admitted) -> bool:
-        """Asks for the row that answers a request, which is settled then; ``False``: not possible now."""
-        return self._ask(args, self._told, request)
-
-    def _told(self, request: Admitted, row: Row | None, error: BaseException | None) -> None:
+    def told(self, request: Admitted, row: Row | None, error: BaseException | None) -> None:
         if error is not None:
             self.same.failed(error, request, self.shapes.rules)
             return
@@ -233,13 +225,13 @@ class _Read(_Line):
     def __call__(self, request: Admitted, identity: Identity) -> bool:
         """See ``mbaas.http.exchange.Again``."""
         args = self.args(identity, request.exchange.literals)
-        if args is None or not self.holds:
+        if args is None or self.same.records.shapes is not self.shapes:  # other rules hold by now
             return False
         self.send(args, request, identity)
         return True
 
     def send(self, args: list[Any], request: Admitted, identity: Identity) -> None:
-        if not self.ask(args, request):
+        if not self.ask(args, self.told, request):
             request.wait(self._waited(args, request, identity))
 
     async def _waited(self, args: list[Any], request: Admitted, identity: Identity) -> Reply:
@@ -284,7 +276,7 @@ class _Writes(_Same):
         if found is None or not found[0].short:
             return False
         line = _Line(self, shapes, found[0], identity, replace(payload, text=""))
-        if not line.ask(encoded(found[1]), request):
+        if not line.ask(encoded(found[1]), line.told, request):
             return False
         if not self.is_cut(request) or (self.inserts and exchange.literals):
             return True
@@ -334,10 +326,10 @@ class _Write:
         exchange = request.exchange
         payload = self._writes.payload(exchange.body, self._columns)
         line = self._lines.get((payload.columns, payload.rows))
-        if line is None or not line.holds:
+        if line is None or line.shapes is not self._writes.records.shapes:  # other rules hold by now
             return False
         args = line.args(identity, exchange.literals, payload.text)
-        return args is not None and line.ask(args, request)
+        return args is not None and line.ask(args, line.told, request)
 
 
 _KINDS: dict[str, type[_Same]] = {"GET": _Reads, "POST": _Writes, "PATCH": _Writes}
