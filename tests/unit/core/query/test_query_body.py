@@ -127,6 +127,7 @@ def test_with_columns_named_rows_may_differ() -> None:
         b'{"a":1, "a":2}',
         b'{"a": 1, "a": 1}',
         b'{"a":1,"b":2,"c":3,"d":4,"a":1}',
+        b'{"a":10,"b":2,"c":3,"d":4,"a":1}',  # as long as with spaces and without the double
         b'{"a": 1, "b": 2,"c":3,"a":1}',
         b'{"%b": 1, "%b": 2}',
         b'[{"a": 1, "b": 2}, {"a": 1, "b": 2, "a": 2}]',
